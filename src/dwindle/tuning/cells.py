@@ -59,21 +59,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """All cells of a store, with what the number of their knob is.
+    """All cells of a store, in the order of their training, and what their number is.
 
-    Args:
-        knob: Where the value is typed.
-        symbol: How the value is called there.
-        run: Facts that all cells share, for the rules.
-        cells: In the order in which they were trained.
-        axes: What differs between them.
-        backwards: Whether a larger number is less decay.
-        name: What the training is called.
-        target: The scale that a tune was for, if it was one.
-        base: What a target has that says nothing of a quantity.
-        notes: What to know beside the law.
-        former: Trainings of the file under conditions of before; they do not count.
-
+    ``run`` has facts that all cells share, for the rules; ``axes`` are what differs
+    between them, and it runs ``backwards`` where a larger number is less decay.
+    ``target`` is the scale that a tune was for; ``base`` what a target has that says
+    nothing of a quantity. ``former`` trainings do not count.
     """
 
     knob: str
@@ -116,11 +107,6 @@ def cells_in(path: str | Path) -> Cells:
     """Return the cells of a store of ``find``, ``tune`` or of a built-in study.
 
     Nothing is imported or started that the store names.
-
-    Raises:
-        StoreError: If it cannot be read.
-        StoreFormatError: If there is no training in it.
-
     """
     stored = read_store(Path(path))
     cells = (

@@ -12,12 +12,7 @@ from dwindle.wording import number, quantity
 
 
 def page_of_tuned(tuned: Tuned) -> Page:
-    """Return the page of a prediction, or of several scales.
-
-    Raises:
-        MissingLibraryError: If vl-convert is not installed.
-
-    """
+    """Return the page of a law."""
     sections = [_law(tuned)]
     if tuned.exponents:
         exponents = Section(

@@ -238,14 +238,7 @@ def scale_text(scale: Mapping[str, float]) -> str:
 
 
 def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
-    """Return what the law through cells says of a target, or of none.
-
-    Raises:
-        UnknownNameError: If the target names what no cell has.
-        UsageError: If it leaves out what differs between the cells.
-        RangeError: If a number is not above 0.
-
-    """
+    """Return what the law through cells says of a target, or of none."""
     axes = _axes(cells, target)
     if target:
         known = {axis: cells.base[axis] for axis in axes if axis in cells.base}
