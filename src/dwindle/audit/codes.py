@@ -34,19 +34,30 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Code(Plain):
-    """One kind of finding, and what ``dwindle audit --explain`` prints of it."""
+    """One kind of finding, and what ``dwindle audit --explain`` prints of it.
+
+    Args:
+        code: Its stable name, ``DW001``.
+        severity: ``error`` where the script cannot do what was meant, ``warning`` where
+            it hardly does, ``note`` where one should only know.
+        title: What is found, in a few words.
+        why: Why it matters.
+        found: How it is found.
+        write: What to write instead.
+        source: Where the fact was read or measured.
+        cases: Templates of its findings; the usual ones have an empty name.
+
+    """
 
     IN_JSON = ("code", "severity", "title", *_TEXTS)
 
     code: str
-    # An error where a script cannot do what was meant, a warning where it hardly does.
     severity: Severity
     title: str
     why: str
     found: str
     write: str
     source: str
-    # Templates of its findings; the usual ones have an empty name.
     cases: Mapping[str, Case] = field(repr=False, hash=False)
 
 
