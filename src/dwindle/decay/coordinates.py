@@ -178,6 +178,17 @@ def number_at_same_shrink(
     return number_from_shrink(target, shrink, after)
 
 
+def number_at_scaled_penalty(
+    knob: Knob, number: float, factor: float, before: Run, after: Run
+) -> float:
+    """Return the number to type where the coefficient λ is multiplied."""
+    convention = penalty_convention_of(knob)
+    if convention is None:
+        return number * factor
+    penalty = convention.penalty_from_number(number, before)
+    return convention.number_from_penalty(penalty * factor, after)
+
+
 def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return -ln of what the whole run leaves of a weight with zero gradient."""
     family = _family(knob, run)

@@ -2,7 +2,7 @@
 
 A family is one record. Every knob of every optimizer is a number that one of them
 reads; ``FAMILIES["decoupled"].shrink_per_step(0.1, run)`` is AdamW's. A new family is
-one more record in ``_RECORDS`` and its check against a real optimizer.
+one more table of ``families.toml`` and its check against a real optimizer.
 
 Survival and e-folds are those of a weight with zero gradient from a fresh optimizer,
 step by step under the schedule, and keep their digits down to a shrink of 1e-15.

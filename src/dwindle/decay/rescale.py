@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from dwindle.decay.coordinates import (
     has_shrink,
+    number_at_scaled_penalty,
     number_from_shrink,
     penalty_convention_of,
     shrink_from_number,
@@ -194,7 +195,8 @@ def _attempted(
         if rule.clock == "tokens":  # what neither run has is taken as 1, but not this
             after.require("tokens_per_example", rule.name)
         if rule.coordinate == "penalty":
-            return _by_penalty(setting, factor, before, after), ""
+            knob, number = setting.knob, setting.number
+            return number_at_scaled_penalty(knob, number, factor, before, after), ""
         return _by_shrink(rule, setting, shrink_factor, before, after), ""
     except MissingFactError as error:
         if error.fact == "lr" and before.lr is after.lr is None:
@@ -202,14 +204,6 @@ def _attempted(
         return None, f"it needs {error.fact}: give it as {error.option}"
     except (DwindleError, OverflowError) as error:
         return None, str(error)
-
-
-def _by_penalty(setting: Setting, factor: float, before: Run, after: Run) -> float:
-    convention = penalty_convention_of(setting.knob)
-    if convention is None:
-        return setting.number * factor
-    penalty = convention.penalty_from_number(setting.number, before)
-    return convention.number_from_penalty(penalty * factor, after)
 
 
 def _by_shrink(

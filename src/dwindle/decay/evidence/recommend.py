@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dwindle.decay.coordinates import (
     has_shrink,
+    number_at_scaled_penalty,
     number_from_shrink,
-    penalty_convention_of,
     shrink_from_number,
 )
 from dwindle.decay.evidence.change import RANKED, Part, claimed, parts_of_change, summed
@@ -287,12 +287,8 @@ def _carried(asked: _Asked, log_factor: float) -> float:
             if error.fact == "lr" and before.lr is after.lr is None:
                 return number * factor
             raise
-    convention = penalty_convention_of(knob)
     lr_ratio = after.lr / before.lr if before.lr and after.lr else 1.0
-    if convention is None:
-        return number * factor / lr_ratio
-    penalty = convention.penalty_from_number(number, before)
-    return convention.number_from_penalty(penalty * factor / lr_ratio, after)
+    return number_at_scaled_penalty(knob, number, factor / lr_ratio, before, after)
 
 
 def _candidates(
