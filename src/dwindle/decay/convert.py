@@ -22,9 +22,8 @@ from dwindle.decay.own_facts import (
     Given,
     facts_of,
     no_decay_at_lr_0,
-    refuse_lacking,
+    runs_at_knobs,
     schedule_notes,
-    scheduled,
 )
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.python_inputs import (
@@ -191,11 +190,10 @@ def convert(  # noqa: PLR0913  # each is another question
     before, after, overruled = runs_of_sides(asked, place, run, run_after)
     source = at_peak(read_setting(asked.value, asked.knob), before)
     target = target_knob(place.knob, after, source=source.knob)
-    before, after = scheduled((source.knob, target), before, after)
+    before, after = runs_at_knobs((source.knob, before), (target, after))
     pair = Pair(source.knob, target, before, after)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
-    refuse_lacking(*pair.sides)
     by_trainer = schedule_notes(*pair.sides)
     try:
         found = _routed(source.number, pair, keep)

@@ -28,10 +28,9 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import (
     default_note,
     facts_of,
-    refuse_lacking,
     resolved,
+    runs_at_knobs,
     schedule_notes,
-    scheduled,
     unused_facts,
 )
 from dwindle.decay.python_inputs import RunLike, read_input
@@ -250,8 +249,7 @@ def explain(
     overruled = asked.overruled(run)
     typed, run = read_setting(asked.value, asked.knob), asked.run(run)
     setting = at_peak(typed, run)
-    (run,) = scheduled((setting.knob,), run)
-    refuse_lacking((setting.knob, run))
+    (run,) = runs_at_knobs((setting.knob, run))
     given, is_time = asked.value, typed.knob.is_half_life
     text = given if isinstance(given, str) and not is_time else ""
     read = text and how_it_was_read(typed.knob.name, text, typed.number)

@@ -103,12 +103,27 @@ def facts_of(knob: Knob, run: Run) -> Run:
     return own
 
 
-def scheduled(knobs: tuple[Knob, ...], *runs: Run) -> tuple[Run, ...]:
+def runs_at_knobs(*sides: tuple[Knob, Run]) -> tuple[Run, ...]:
     """Return the runs with the schedule that a knob's trainer has by default.
 
-    It is that of every side, where no side has one that was given.
+    It is that of every side, where no side has one that was given. A momentum that was
+    given and that a knob's decay would go through, but has not, is refused: given once
+    it is for the side that has it, given for each side it has to be there on each.
     """
-    names = [each.options.schedule for each in knobs if each.options.schedule]
+    for knob, run in sides:
+        for name in _NEUTRAL if has_momentum(knob) else ():
+            if not _is_given(name, run) or getattr(knob.options, name) is not None:
+                continue
+            others = any(getattr(each.options, name) is not None for each, _ in sides)
+            differs = len({getattr(each, name) for _, each in sides}) > 1
+            if not others or differs:
+                remedy = (
+                    "Leave it out, or name an optimizer that has it: torch.optim.SGD."
+                )
+                must = f"left out: {knob.name} has none"
+                raise RangeError(name, getattr(run, name), must, remedy)
+    runs = tuple(run for _, run in sides)
+    names = [knob.options.schedule for knob, _ in sides if knob.options.schedule]
     if not names or any(run.is_given("schedule") for run in runs):
         return runs
     default = _BY_TRAINERS[names[0]]
@@ -194,26 +209,6 @@ def unused_facts(knob: Knob, run: Run) -> dict[str, str]:
             "keeps it"
         )
     return unused
-
-
-def refuse_lacking(*sides: tuple[Knob, Run]) -> None:
-    """Refuse a momentum that was given, where a decay goes through it and it is absent.
-
-    A fact that was given once is for the side that has it; one that was given for each
-    side has to be there on each.
-    """
-    for knob, run in sides:
-        for name in _NEUTRAL if has_momentum(knob) else ():
-            if not _is_given(name, run) or getattr(knob.options, name) is not None:
-                continue
-            others = any(getattr(each.options, name) is not None for each, _ in sides)
-            differs = len({getattr(each, name) for _, each in sides}) > 1
-            if not others or differs:
-                remedy = (
-                    "Leave it out, or name an optimizer that has it: torch.optim.SGD."
-                )
-                must = f"left out: {knob.name} has none"
-                raise RangeError(name, getattr(run, name), must, remedy)
 
 
 def _is_given(name: str, run: Run) -> bool:

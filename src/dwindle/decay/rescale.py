@@ -19,7 +19,7 @@ from dwindle.decay.half_life import (
     shrink_from_half_life,
 )
 from dwindle.decay.knob import Knob
-from dwindle.decay.own_facts import refuse_lacking, scheduled
+from dwindle.decay.own_facts import runs_at_knobs
 from dwindle.decay.python_inputs import RunLike, read_input, run_of
 from dwindle.decay.rescaling import Rescaling, RuleAnswer
 from dwindle.decay.rules import RULES, Prediction, Rule, predict
@@ -83,9 +83,7 @@ def rescale(  # noqa: PLR0913 facts by name
     overruled = given.overruled(before)
     before, after = given.run(before), given.run(run_of(facts_after(before, after)))
     setting = at_peak(read_setting(given.value, given.knob), before)
-    before, after = scheduled((setting.knob,), before, after)
-    for run in (before, after):
-        refuse_lacking((setting.knob, run))
+    before, after = runs_at_knobs((setting.knob, before), (setting.knob, after))
     # First: a rule refuses a quantity that is 0, and says which.
     answers = tuple(_answer(rule, setting, before, after) for rule in RULES)
     recommendation = recommend(

@@ -15,7 +15,7 @@ from dwindle.decay.explain import Explanation, explain_setting
 from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.own_facts import no_decay_at_lr_0, refuse_lacking, scheduled
+from dwindle.decay.own_facts import no_decay_at_lr_0, runs_at_knobs
 from dwindle.decay.python_inputs import RunLike, read_target
 from dwindle.decay.refused import refused
 from dwindle.decay.remarks import instead_of
@@ -225,8 +225,7 @@ def suggest(
     asked = read_target(knob)
     own = asked.run(run)
     there = target_knob(asked.knob, own)
-    (own,) = scheduled((there,), own)
-    refuse_lacking((there, own))
+    (own,) = runs_at_knobs((there, own))
     if not has_shrink(there, own):
         family = family_of(there)
         if family is None:
