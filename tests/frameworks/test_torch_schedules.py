@@ -23,97 +23,40 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 
 STEPS, PEAK = 120, 0.2
+ONE_CYCLE = partial(lr_scheduler.OneCycleLR, max_lr=PEAK, total_steps=STEPS)
+LINEAR_CYCLE = partial(ONE_CYCLE, anneal_strategy="linear")
+RESTARTS = lr_scheduler.CosineAnnealingWarmRestarts
+# What OneCycleLR is given otherwise than it comes, and what is said of it here.
+OF_A_CYCLE = {"pct_start": 0.21, "div_factor": 10, "final_div_factor": 100}
+SAID = {"warmup": 0.21, "start": 0.1, "final": 0.001}
 SAME = {
     "multistep": (
         partial(lr_scheduler.MultiStepLR, milestones=[30, 60, 61], gamma=0.3),
-        {"milestones": "30,60,61 steps", "gamma": 0.3},
-    ),
-    "step": (
-        partial(lr_scheduler.StepLR, step_size=13, gamma=0.5),
-        {"period": "13 steps", "gamma": 0.5},
-    ),
-    "exponential": (
-        partial(lr_scheduler.ExponentialLR, gamma=0.97),
-        {"period": "1 steps", "gamma": 0.97},
-    ),
-    "polynomial": (
-        partial(lr_scheduler.PolynomialLR, total_iters=STEPS, power=0.9),
-        {"power": 0.9},
-    ),
+        {"milestones": "30,60,61 steps", "gamma": 0.3}),
+    "step": (partial(lr_scheduler.StepLR, step_size=13, gamma=0.5),
+             {"period": "13 steps", "gamma": 0.5}),
+    "exponential": (partial(lr_scheduler.ExponentialLR, gamma=0.97),
+                    {"period": "1 steps", "gamma": 0.97}),
+    "polynomial": (partial(lr_scheduler.PolynomialLR, total_iters=STEPS, power=0.9),
+                   {"power": 0.9}),
     "cosine": (
         partial(lr_scheduler.CosineAnnealingLR, T_max=STEPS, eta_min=0.1 * PEAK),
-        {"final": 0.1},
-    ),
+        {"final": 0.1}),
     "linear": (
-        partial(
-            lr_scheduler.LinearLR, start_factor=0.25, end_factor=1, total_iters=STEPS
-        ),
-        {"start": 0.25, "final": 1},
-    ),
-    "cosine-restarts": (
-        partial(
-            lr_scheduler.CosineAnnealingWarmRestarts,
-            T_0=10,
-            T_mult=2,
-            eta_min=0.05 * PEAK,
-        ),
-        {"period": "10 steps", "growth": 2, "final": 0.05},
-    ),
-    "one-cycle": (
-        partial(lr_scheduler.OneCycleLR, max_lr=PEAK, total_steps=STEPS),
-        {},
-    ),
-    "one-cycle-linear": (
-        partial(
-            lr_scheduler.OneCycleLR,
-            max_lr=PEAK,
-            total_steps=STEPS,
-            anneal_strategy="linear",
-        ),
-        {},
-    ),
-    "one-cycle-three-phase": (
-        partial(
-            lr_scheduler.OneCycleLR,
-            max_lr=PEAK,
-            total_steps=STEPS,
-            three_phase=True,
-        ),
-        {},
-    ),
-    "one-cycle-linear-three-phase": (
-        partial(
-            lr_scheduler.OneCycleLR,
-            max_lr=PEAK,
-            total_steps=STEPS,
-            anneal_strategy="linear",
-            three_phase=True,
-        ),
-        {},
-    ),
-    "CosineAnnealingWarmRestarts": (
-        partial(lr_scheduler.CosineAnnealingWarmRestarts, T_0=7),
-        {"period": "7 steps"},
-    ),
+        partial(lr_scheduler.LinearLR, start_factor=0.25, end_factor=1,
+                total_iters=STEPS),
+        {"start": 0.25, "final": 1}),
+    "cosine-restarts": (partial(RESTARTS, T_0=10, T_mult=2, eta_min=0.05 * PEAK),
+                        {"period": "10 steps", "growth": 2, "final": 0.05}),
+    "CosineAnnealingWarmRestarts": (partial(RESTARTS, T_0=7), {"period": "7 steps"}),
+    "one-cycle": (ONE_CYCLE, {}),
+    "one-cycle-linear": (LINEAR_CYCLE, {}),
+    "one-cycle-three-phase": (partial(ONE_CYCLE, three_phase=True), {}),
+    "one-cycle-linear-three-phase": (partial(LINEAR_CYCLE, three_phase=True), {}),
     "OneCycleLR": (
-        partial(
-            lr_scheduler.OneCycleLR,
-            max_lr=PEAK,
-            total_steps=STEPS,
-            pct_start=0.21,
-            div_factor=10,
-            final_div_factor=100,
-            base_momentum=0.7,
-            max_momentum=0.9,
-        ),
-        {
-            "warmup": 0.21,
-            "start": 0.1,
-            "final": 0.001,
-            "cycled_momentum": (0.7, 0.9),
-        },
-    ),
-}
+        partial(ONE_CYCLE, **OF_A_CYCLE, base_momentum=0.7, max_momentum=0.9),
+        {**SAID, "cycled_momentum": (0.7, 0.9)}),
+}  # fmt: skip
 
 
 def along(scheduler, steps=STEPS, **options):

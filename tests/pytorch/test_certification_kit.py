@@ -127,20 +127,12 @@ REFUSED = {
 # four digits: nothing in it is random.
 FAILED = {
     "DecaysSecretlyLater": ("constant lr", "float64", "e-folds", 2.7966),
-    "DecaysWithoutGradient": (
-        "gradients that are None",
-        "float32",
-        "unlike weights",
-        16,
-    ),
-    "DecaysLaterWhatIsDriven": (
-        "driven, opposite weights",
-        "float32",
-        "e-folds",
-        0.6065,
-    ),
+    "DecaysWithoutGradient":
+        ("gradients that are None", "float32", "unlike weights", 16),
+    "DecaysLaterWhatIsDriven":
+        ("driven, opposite weights", "float32", "e-folds", 0.6065),
     "IgnoresItsKnobLater": ("constant lr", "float64", "e-folds", 1.7329),
-}
+}  # fmt: skip
 
 
 def test_what_is_refused_has_its_reason_and_no_numbers():

@@ -50,11 +50,7 @@ def _tenth(optimizer):
 @pytest.mark.parametrize(
     ("make", "steps", "peak"),
     [
-        (
-            lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.5, cycle_momentum=False),
-            None,
-            0.5,
-        ),
+        (lambda o: lr_scheduler.CyclicLR(o, 0, 0.5, cycle_momentum=False), None, 0.5),
         (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), None, 0.3),
         (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**9),
         (lambda o: lr_scheduler.CosineAnnealingLR(o, 10), None, 0.1),

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -93,27 +94,14 @@ class Follower:
         inner = unwrapped_scheduler(scheduler)
         _refuse(inner, original)
         there = copied_scheduler(inner, original, copy)
-        name = type(inner).__name__
+        made = partial(cls, name=type(inner).__name__, scheduler=there, groups=groups)
         if is_timms(inner):
             in_epochs = bool(inner.t_in_epochs)
             step = there.step if in_epochs else there.step_update
-            return cls(
-                name=name,
-                scheduler=there,
-                groups=groups,
-                step=step,
-                jump=step,
-                in_epochs=in_epochs,
-            )
-        return cls(
-            name=name,
-            scheduler=there,
-            groups=groups,
-            step=lambda _: there.step(),
-            jump=_jumping(there),
-            # It has anneal_epochs.
-            in_epochs=True if isinstance(inner, SWALR) else None,
-        )
+            return made(step=step, jump=step, in_epochs=in_epochs)
+        counts = True if isinstance(inner, SWALR) else None  # it has anneal_epochs
+        jump = _jumping(there)
+        return made(step=lambda _: there.step(), jump=jump, in_epochs=counts)
 
     def legs(
         self, steps: int, *, every: int, knobs: Iterable[str | None]
