@@ -10,7 +10,7 @@ from dwindle.decay.evidence.peers import Among
 from dwindle.decay.run import Run
 from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
-from dwindle.wording import count, counted, number, percent, time_on
+from dwindle.wording import count, counted, half_life, number, percent
 
 # What moved in a change; it stands first among findings that weigh alike.
 _CHANGES = codes_of(["DW03"])
@@ -194,6 +194,7 @@ def table_of(lines: Iterable[GroupLine]) -> Table:
 
 
 def _row(line: GroupLine, dtype: str) -> list[str]:
+    known = [clock for clock in CLOCKS if line.half_life.get(clock) is not None]
     cells = [
         line.group,
         _or_empty(line.parameters, count(line.parameters)),
@@ -201,7 +202,7 @@ def _row(line: GroupLine, dtype: str) -> list[str]:
         _or_empty(line.lr, number(line.lr, digits=6)),
         _decay(line),
         "held" if line.is_held else line.family or line.walk or "",
-        half_life_text(line.half_life),
+        half_life({clock: line.half_life[clock] for clock in known[:1]}),
         _or_empty(line.kept, percent(line.kept)),
         dtype,
     ]
@@ -221,15 +222,6 @@ def _decay(line: GroupLine) -> str:
 
 def _or_empty(value: float | None, text: str) -> str:
     return "" if value is None else text
-
-
-def half_life_text(times: Mapping[str, float | None]) -> str:
-    """Return a half-life on the first clock that is known, epochs before steps."""
-    for clock in CLOCKS:
-        value = times.get(clock)
-        if value is not None:
-            return time_on(clock, value)
-    return ""
 
 
 def summary(audit: Audit) -> str:
