@@ -119,3 +119,24 @@ def test_the_last_line_is_a_command():
     assert words[:2] == ["dwindle", "rescale"]
     assert words[2].startswith("torch.optim.SGD=")
     assert words[words.index("--dataset-size") + 1] == "600:1200"
+
+
+def test_without_a_best_decay_there_is_a_reason_and_no_number():
+    """A base cell that shows no best λ offers nothing to copy."""
+    base, lines = base_cell(measured()), set()
+    for changes in (
+        {"matters": "no"},
+        {"matters": "yes", "optimum": None, "at_edge": "high"},
+        {"matters": "cannot tell"},
+    ):
+        blank = dataclasses.replace(base, **changes)
+        axes = tuple(
+            dataclasses.replace(
+                axis, cells=tuple(blank if c == base else c for c in axis.cells)
+            )
+            for axis in measured().axes
+        )
+        (line,) = next_steps([dataclasses.replace(measured(), axes=axes)])
+        assert "weight_decay=" not in line
+        lines.add(line)
+    assert len(lines) == 3

@@ -130,11 +130,7 @@ class Steps(Protocol):
     ) -> Tensor:
         """Take a step per lr, after ``first`` others; return Σ log p, (steps, models).
 
-        Args:
-            orders: The order of each group's samples.
-            first: Steps taken before.
-            lrs: The lr of each step, before ratios.
-
+        Samples of each group are in its order; an lr is the one before ratios.
         """
 
     def finish(self) -> None:
