@@ -94,18 +94,23 @@ def test_all_mistakes_are_reported_at_once(tmp_path):
     ]:
         text = changed(old, new, text)
     assert lines(tmp_path, text) == [2, 6, 7, 8, 11, 13, 18, 20, 22, 23]
-
-
-def test_relations_are_judged_beside_other_mistakes(tmp_path):
-    """What must hold between values is found although a third value is wrong."""
+    # What must hold between values is found although a third value is wrong.
     text = changed("width = 64", 'width = "64"', changed("1200]", "1300]"))
     text = changed("momentum = 0.9", "nesterov = true", text)
     assert lines(tmp_path, changed("low = 1e-5", "low = 1", text)) == [7, 11, 18, 24]
 
 
 def test_what_is_no_study_file_is_refused(tmp_path):
-    """Bytes that are no TOML, far too many, or none; a byte order mark is read over."""
-    file = tmp_path / "s.toml"
+    """Bytes that are no TOML, far too many, or none; a byte order mark is read over.
+
+    Nothing is read from a device, a pipe and a folder.
+    """
+    file, pipe = tmp_path / "s.toml", tmp_path / "pipe.toml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path, tmp_path / "none.toml"):
+        with pytest.raises(StudyFileError) as refused:
+            read_study_file(path)
+        assert [line for line, _ in refused.value.mistakes] == [1]
     contents = (b"\xff\xfe", b"#" * (LARGEST_STUDY_FILE + 1), b"x = " + b"[" * 100_000)
     for content in contents:
         file.write_bytes(content)
@@ -114,16 +119,6 @@ def test_what_is_no_study_file_is_refused(tmp_path):
         assert len(refused.value.mistakes) == 1
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())  # as editors on Windows do
     assert read_study_file(file).base.width == 64
-
-
-def test_what_is_no_file_is_refused(tmp_path):
-    """A device, a pipe and a folder are no study files: nothing is read from them."""
-    pipe = tmp_path / "pipe.toml"
-    os.mkfifo(pipe)
-    for path in (pipe, Path("/dev/zero"), tmp_path, tmp_path / "none.toml"):
-        with pytest.raises(StudyFileError) as refused:
-            read_study_file(path)
-        assert [line for line, _ in refused.value.mistakes] == [1]
 
 
 def test_thousands_of_mistakes_are_reported_soon(tmp_path):
