@@ -117,14 +117,16 @@ def test_a_loss_without_its_status_is_refused(path, status, loss):
 
 def test_what_is_not_planned_is_not_read(kept):
     """Results of an earlier, larger plan stay out of the study as it is now."""
+    # Also where the new one is not written yet.
+    opened(kept, spec=changed(seeds=1)).close()
+    found = read_study(kept)
+    assert {trial.seed for trial, _ in found.rows} == {0}
+    assert len(found.rows) == len(trials()) // SPEC.seeds
     with opened(kept) as store:
         store.plan(trials()[:3])
     study = read_study(kept)
     assert [trial for trial, _ in study.rows] == trials()[:3]
     assert not study.complete
-    # Nor where a new plan is not written yet.
-    opened(kept, spec=changed(seeds=1)).close()
-    assert {trial.seed for trial, _ in read_study(kept).rows} == {0}
 
 
 def test_a_grown_study_keeps_its_results(kept):
