@@ -94,3 +94,6 @@ def test_a_search_of_hundreds_is_read_a_few_times(monkeypatch):
             points.append(Point(x=x, seed=seed, loss=loss))
     assert len(points) == 400
     assert len(fitted) < 150
+    # What the process is fitted to: most seeds of a batch were trained at the same λ.
+    alike = search.Search.of(points, design).process.alike
+    assert sum(len(each.places) for each in alike) < 100
