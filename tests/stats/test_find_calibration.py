@@ -15,8 +15,6 @@ from dwindle.stats.points import NO_DECAY, Design
 
 CELLS = cells()
 QUICK = [cell for cell in CELLS if cell.name in ("mlp-adamw-400", "cnn")]
-# The network that predicts letters gains 2 %; half of that is no gain worth a search.
-DEEP = [cell for cell in CELLS if cell.name != "text"]
 WITHIN = math.log(1.25)
 
 
@@ -66,7 +64,7 @@ def test_intervals_at_the_stop_hold_the_best_decay(searched):
     ("which", "shares", "count"),
     [
         (QUICK, [0.25], 7),
-        pytest.param(DEEP, [0.5, 0.25], 40, marks=pytest.mark.full),
+        pytest.param(CELLS, [0.5, 0.25], 40, marks=pytest.mark.full),
     ],
     ids=["quick", "full"],
 )

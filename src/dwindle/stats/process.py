@@ -16,7 +16,7 @@ seeds, of which a search of thousands has a hundred.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import NamedTuple, Self
@@ -280,16 +280,39 @@ class Process:
         """Return ln λ where the mean curve is lowest, within what was trained."""
         return float(self.basis.minima(self.weights[None])[0])
 
+    def flattened(self) -> Self:
+        """Return the process of the same trainings with walls that are less high.
+
+        A value e above the least of its seed becomes h ln(1 + e / h), h being the
+        median e of the first seed, which looked over the whole range. That keeps the
+        order of values, so that a curve is lowest where it was. Where seeds share no
+        offset nothing says how high a value lies, and the process stays as it is.
+        """
+        first = self.values[self.seeds == self.seeds.min()]
+        height = float(np.median(first - first.min()))
+        if height <= 0 or not self.beside.offset_sd:
+            return self
+        names, at = np.unique(self.seeds, return_inverse=True)
+        least = np.full(len(names), np.inf)
+        np.minimum.at(least, at, self.values)
+        least = least[at]
+        values = least + height * np.log1p((self.values - least) / height)
+        level = float(values.mean())
+        alike = _alike(self.x, values - level, self.seeds)
+        sums, _ = _sums_at(self.basis, self.beside, alike)
+        found = Solved.of(sums, np.array(self.mean_sd))
+        return replace(
+            self,
+            values=values,
+            alike=alike,
+            constant=level + float(found.constant[0]),
+            weights=found.weights[:, 0],
+            root=found.root,
+        )
+
     def minima_without(self, left_out: Sequence[int]) -> FloatArray:
         """Return the minimum without each of some seeds, all else being the same."""
-        precisions = [each.precision((self.beside,))[0] for each in self.alike]
-        whole = np.sum(
-            [
-                each.sums(self.basis, precision)[0][0]
-                for each, precision in zip(self.alike, precisions, strict=True)
-            ],
-            axis=0,
-        )
+        whole, precisions = _sums_at(self.basis, self.beside, self.alike)
         mean_sd = np.array(self.mean_sd)
         weights: dict[int, FloatArray] = {}
         for each, (precision,) in zip(self.alike, precisions, strict=True):
@@ -390,10 +413,7 @@ def fit_processes(
     bases = [Basis.over(x, length, window) for length in MEAN_LENGTH]
     # Squares keep their digits where the level of all values is no part of them.
     level = float(values.mean())
-    alike = [
-        Alike.of(x[rows], values[rows] - level, seeds[rows[:, 0]])
-        for rows in _rows_by_size(seeds, x)
-    ]
+    alike = _alike(x, values - level, seeds)
     precisions = [each.precision(besides) for each in alike]
     log_determinants = sum(
         (each[1] * same.counts).sum(axis=-1)
@@ -440,6 +460,24 @@ def fit_processes(
 def _rbf(apart: FloatArray, length: FloatArray | float) -> FloatArray:
     kernel: FloatArray = np.exp(-0.5 * (apart / length) ** 2)
     return kernel
+
+
+def _alike(x: FloatArray, values: FloatArray, seeds: IntArray) -> list[Alike]:
+    """Return groups of all seeds, by how many trainings they have."""
+    return [
+        Alike.of(x[rows], values[rows], seeds[rows[:, 0]])
+        for rows in _rows_by_size(seeds, x)
+    ]
+
+
+def _sums_at(
+    basis: Basis, beside: Beside, alike: Sequence[Alike]
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Return sums over all trainings of [F, 1]' B⁻¹ [F, 1, y], and B⁻¹ by groups."""
+    precisions = [each.precision((beside,))[0] for each in alike]
+    pairs = zip(alike, precisions, strict=True)
+    sums = [each.sums(basis, precision)[0][0] for each, precision in pairs]
+    return np.sum(sums, axis=0), precisions
 
 
 def _rows_by_size(seeds: IntArray, x: FloatArray) -> list[IntArray]:

@@ -28,7 +28,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits
 # What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
-# as in ``optimum``, it keeps curves without noise from overconfidence.
+# as in ``optimum``, it keeps curves without noise from overconfidence. Half of what two
+# readings of the curve lie apart is lost as well, where that is more.
 FLOOR = 0.12
 NEIGHBORS = 1.2  # in ln λ: the widest pair on both sides of the best λ
 # A place that is so many standard errors worse than the best is outside of an interval
@@ -212,9 +213,25 @@ class Search:
         return self.fit.processes[0]
 
     @cached_property
+    def readings(self) -> tuple[Process, Process]:
+        """The process, and the one of lower walls: a curve that both read is lowest.
+
+        A smooth curve that follows a wall swings beside it, one that sees less of the
+        wall lies in the middle of the pairs: where the dip is far less deep than the
+        wall is high the best λ lies between the two.
+        """
+        return self.process, self.process.flattened()
+
+    @cached_property
+    def minima(self) -> tuple[float, float]:
+        """Ln λ at which the ``readings`` are lowest."""
+        one, other = self.readings
+        return one.minimum(), other.minimum()
+
+    @cached_property
     def best(self) -> float:
         """Ln of the best λ."""
-        return self.process.minimum()
+        return sum(self.minima) / 2
 
     @cached_property
     def further(self) -> tuple[int, ...]:
@@ -229,7 +246,8 @@ class Search:
         Seed 0 holds the bracket and stays.
         """
         m = len(self.further)
-        places = self.process.minima_without(self.further)
+        one, other = (each.minima_without(self.further) for each in self.readings)
+        places = (one + other) / 2
         return math.sqrt((m - 1) * float(np.var(places)))
 
     def half_widths(self, seeds: int | None = None) -> tuple[float, float]:
@@ -252,13 +270,16 @@ class Search:
             t * max(self.standard_error, reach / NORMAL_REACH)
             for reach in self.reach_of_draws
         )
-        return math.hypot(low, FLOOR), math.hypot(high, FLOOR)
+        one, other = self.minima
+        floor = max(FLOOR, abs(one - other) / 2)
+        return math.hypot(low, floor), math.hypot(high, floor)
 
     @cached_property
     def reach_of_draws(self) -> tuple[float, float]:
-        """From the best λ to the 5 % and 95 % quantiles of the drawn minima."""
+        """From the first reading to the 5 % and 95 % quantiles of its drawn minima."""
         low, high = np.quantile(self.fit.drawn_minima, (0.05, 0.95))
-        return max(0.0, self.best - float(low)), max(0.0, float(high) - self.best)
+        middle, _ = self.minima
+        return max(0.0, middle - float(low)), max(0.0, float(high) - middle)
 
     def seeds_needed(self) -> int | None:
         """Return how many more seeds give the interval that was asked for."""
