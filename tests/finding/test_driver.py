@@ -181,7 +181,7 @@ def test_a_seed_that_does_not_fix_the_loss_is_found_out(path):
         return loss_of(decay, 0) * math.exp(draw.gauss(0, 0.05))
 
     def by_seed(decay, seed):  # the luck of a seed is another one at each decay
-        return fixed(loss_of(decay, 0), f"0 {decay} {seed}")
+        return fixed(loss_of(decay, 0), f"{decay} {seed}")
 
     def fixed(loss, name):
         return loss * math.exp(random.Random(name).gauss(0, 0.05))  # noqa: S311

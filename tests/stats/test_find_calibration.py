@@ -132,11 +132,11 @@ def test_decay_without_an_effect_is_rarely_said_to_matter(count):
 
 @pytest.mark.parametrize("shares_seed", [True, False])
 def test_whether_seeds_pair_is_seen_after_five_seeds(shares_seed):
-    """Five seeds that pair are seen to; of others that is rarely said."""
+    """Seeds that pair [29 of 48], and that do not [39 of 48], are seen to; few wrong."""
     seen = []
-    for number, cell in enumerate([*CELLS, *CELLS]):
+    for number, cell in enumerate([*CELLS] * 4):
         loss, truth = cell.replicate(number, shares_seed=shares_seed)
         seen.append(search(loss, truth, cell.design(trainings=21, within=1.14)).paired)
-    wrong, right = seen.count(not shares_seed), seen.count(shares_seed)
-    assert wrong <= 2
-    assert right >= (8 if shares_seed else 4)
+    count, share = len(seen), 0.6 if shares_seed else 0.8
+    assert seen.count(not shares_seed) / count <= 0.1 + slack(0.1, count)
+    assert seen.count(shares_seed) / count >= share - slack(share, count)

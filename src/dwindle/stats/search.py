@@ -47,8 +47,8 @@ SIGN_TEST_ERROR_RATE = 0.07
 # Of losses that are not positive no share is known. The seeds of small networks differ
 # by 10 % of the loss, of which ``NEGLIGIBLE_SHARE`` is a fifth; so a fifth it is there.
 NEGLIGIBLE_LUCK = 0.2
-# Of a wrong yes, and of a wrong no. With five seeds on real curves: of 36 searches that
-# pair 29 are seen to and one is denied, of 36 that do not pair one is said to.
+# Of a wrong yes, and of a wrong no. With five seeds on real curves: of 48 searches that
+# pair 29 are seen to and 6 are denied, of 48 that do not pair one is said to.
 PAIRING_ERROR_RATE = 0.1
 # Differences within seeds that the mean curve follows: a pair, and λ = 0 beside it.
 TAKEN_BY_CURVE = 2
