@@ -132,7 +132,7 @@ def test_decay_without_an_effect_is_rarely_said_to_matter(count):
 
 @pytest.mark.parametrize("shares_seed", [True, False])
 def test_whether_seeds_pair_is_seen_after_five_seeds(shares_seed):
-    """Seeds that pair [29 of 48], and that do not [39 of 48], are seen to; few wrong."""
+    """Seeds that pair [29 of 48] and that do not [39 of 48] are seen to; few wrong."""
     seen = []
     for number, cell in enumerate([*CELLS] * 4):
         loss, truth = cell.replicate(number, shares_seed=shares_seed)
