@@ -51,15 +51,30 @@ def test_sums_over_seeds_give_the_process_of_the_textbook(pairs, alike):
     process = fit_processes(x, y, seeds).processes[0]
     assert process.x.min() == x[np.isfinite(x)].min() - BELOW
     keep = np.full(len(x), fill_value=True)
-    near = pytest.approx(
-        textbook(process, keep), abs=1e-7
-    )  # the basis is right to 1e-8
-    assert process.mean_curve(PLACES) == near
+    for read in (process, process.flattened()):
+        near = pytest.approx(
+            textbook(read, keep), abs=1e-7
+        )  # the basis is right to 1e-8
+        assert read.mean_curve(PLACES) == near
     without = process.minima_without(range(1, 6))
     for seed, minimum in enumerate(without, start=1):
         curve = textbook(process, seeds != seed)
         # Places are .14 apart.
         assert minimum == pytest.approx(PLACES[curve.argmin()], abs=0.15)
+
+
+def test_lower_walls_keep_the_order_of_a_seed():
+    """A height e above the least becomes h ln(1 + e / h); where none pair all stays."""
+    x, y, seeds = trainings(pairs=True, alike=True)
+    process = fit_processes(x, y, seeds).processes[0]
+    first = seeds == 0
+    one, other = y[first], process.flattened().values[first]
+    assert (np.argsort(one) == np.argsort(other)).all()
+    height = np.median(one - one.min())
+    expected = one.min() + height * np.log1p((one - one.min()) / height)
+    assert other == pytest.approx(expected, abs=1e-12)
+    alone = fit_processes(x, y, seeds, may_pair=False).processes[0]
+    assert alone.flattened() is alone
 
 
 def test_minima_of_many_curves_are_those_of_each():
