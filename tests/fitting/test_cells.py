@@ -334,3 +334,104 @@ def test_lone_trainings_are_asked_for_seeds_that_show_the_noise():
     assert (cell.compared, cell.noise_known, cell.needed) == (None, False, 2)
     (asked,) = dwindle.fit(rows, compare=(0.01, 0.03)).cells
     assert asked.compared.low is None
+
+
+SWEEP = {1e-4: 2.2, 1e-3: 1.3, 3e-3: 1.08, 0.01: 1.0, 0.03: 1.07, 0.1: 1.3, 1.0: 2.2}
+
+
+def sweep(*, lost=None, missing=(), seeds=4, knob="wd"):
+    """Losses by hand; ``lost`` has the λ at which a seed diverged, by its number."""
+    return [
+        {
+            knob: 1 / wd if knob == "C" else wd,
+            "seed": seed,
+            "val_loss": NAN
+            if wd in (lost or {}).get(seed, ())
+            else loss + 0.001 * seed,
+        }
+        for seed in range(seeds)
+        for wd, loss in SWEEP.items()
+        if (seed, wd) not in missing
+    ]
+
+
+def claims(cell):
+    return cell.verdict, cell.value, cell.low, cell.high, cell.why, cell.seeds
+
+
+LOST_SEEDS = {
+    "everywhere": sweep(lost={3: SWEEP}),
+    "at all that it tried": [
+        *sweep(seeds=3),
+        *({"wd": wd, "seed": 3, "val_loss": NAN} for wd in list(SWEEP)[:4]),
+    ],
+    "but once": sweep(lost={3: [wd for wd in SWEEP if wd != 0.1]}),
+    "at most": sweep(lost={3: list(SWEEP)[3:]}),
+}
+
+
+@pytest.mark.parametrize("how", LOST_SEEDS)
+def test_a_seed_that_diverged_whatever_its_decay_hides_no_other(how):
+    """Nobody learns from it which λ is best: the answer is that of the others."""
+    (alone,), (cell,) = (
+        dwindle.fit(rows).cells for rows in (sweep(seeds=3), LOST_SEEDS[how])
+    )
+    assert claims(cell) == claims(alone)
+    assert (cell.verdict, cell.seeds, cell.seeds_lost) == ("optimum", 3, 1)
+    assert cell.value == pytest.approx(0.01)
+    assert cell.diverged > 0
+
+
+def test_most_seeds_may_be_lost():
+    """Three of five never trained: the λ of the others are no ruins for that."""
+    lost = dict.fromkeys((0, 2, 4), SWEEP)
+    (alone,) = dwindle.fit([r for r in sweep(seeds=5) if r["seed"] in (1, 3)]).cells
+    (cell,) = dwindle.fit(sweep(seeds=5, lost=lost)).cells
+    assert claims(cell) == claims(alone)
+    assert (cell.seeds_lost, cell.noise_known, cell.needed) == (3, False, 1)
+
+
+@pytest.mark.parametrize("wd", list(SWEEP)[1:-1])
+def test_what_diverged_between_others_of_its_seed_is_missing(wd):
+    """At more and at less decay it trained, and other seeds did here: not this λ."""
+    (failed,) = dwindle.fit(sweep(missing={(1, wd)})).cells
+    (cell,) = dwindle.fit(sweep(lost={1: [wd]})).cells
+    assert claims(cell) == claims(failed)
+    assert (cell.value, cell.diverged) == (pytest.approx(0.01), 1)
+
+
+@pytest.mark.parametrize("knob", ["wd", "C"])
+@pytest.mark.parametrize(("end", "beside"), [(1.0, 0.1), (1e-4, 1e-3)])
+def test_one_seed_that_diverges_at_an_end_closes_the_range(end, beside, knob):
+    """As a wall of a search: what beats the other end is no bound any more."""
+    rows = sweep(lost={3: [end]}, missing={(2, end), (1, 0.03)}, knob=knob)
+    # The last λ that all trained is as good as the best one, but for noise.
+    for row in rows:
+        if math.isclose(1 / row["C"] if knob == "C" else row["wd"], beside):
+            row["val_loss"] = 1.0 + 0.01 * math.sin(9 * row["seed"])
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.verdict, cell.at_edge) == ("optimum", None)
+    low, high = sorted((1 / cell.low, 1 / cell.high)) if knob == "C" else (
+        cell.low, cell.high,
+    )  # fmt: skip
+    assert 1e-4 / 1.001 < low < 0.01 < high < 1.001
+
+
+def test_two_walls_around_noise_claim_nothing():
+    """That nothing can be trained beyond the ends says nothing of what lies between."""
+    lost = {(3, 1.0), (2, 1e-4)}
+    rows = [
+        {**row, "val_loss": 1.1 + 0.02 * math.sin(37 * at) + 0.1 * row["seed"]}
+        for at, row in enumerate(sweep())
+        if (row["seed"], row["wd"]) not in lost
+    ]
+    rows += [{"wd": wd, "seed": seed, "val_loss": NAN} for seed, wd in lost]
+    assert dwindle.fit(rows).cells[0].verdict == "cannot tell"
+
+
+def test_where_no_decay_has_all_losses_no_seed_is_said_to_share_few():
+    """Each λ is lost to two of four seeds: that is the reason, not what they share."""
+    low, high = list(SWEEP)[:3], list(SWEEP)[3:]
+    lost = {0: low, 1: low, 2: high, 3: high}
+    (cell,) = dwindle.fit(sweep(lost=lost)).cells
+    assert (cell.value, cell.verdict, cell.seeds_lost) == (None, "cannot tell", 0)

@@ -60,3 +60,19 @@ def test_two_decays_can_be_chosen():
     with pytest.raises(RangeError) as raised:
         dwindle.fit(rows, compare=[1e-2, 7.0])
     assert raised.value.value == "7"
+
+
+def test_a_share_that_rounds_to_nothing_is_a_difference():
+    """Losses around 1e9 that differ by 0.06: no digit of a percentage shows it."""
+    rows = [
+        {"wd": wd, "seed": seed, "loss": 1e9 + rise + 0.01 * seed * (1 + rise)}
+        for wd, rise in ((0.01, 0.0), (0.03, 0.06), (0.1, 0.3))
+        for seed in range(4)
+    ]
+    compared = dwindle.fit(rows).cells[0].compared
+    assert (compared.one, compared.other) == (0.01, 0.03)
+    # 0.06 of each seed, and 0.0006 times its number; a double at 1e9 has 1e-7.
+    assert (compared.is_share, compared.by) == (False, pytest.approx(0.0609, abs=1e-6))
+    assert 0.05 < compared.low < compared.by < compared.high < 0.07
+    near = [{**row, "loss": row["loss"] - 1e9 + 1} for row in rows]
+    assert dwindle.fit(near).cells[0].compared.is_share

@@ -39,6 +39,54 @@ CASES = {
         ],
         {},
     ),
+    "a seed that diverged everywhere": (
+        [
+            *rows(Planted(**GRID), 20),
+            *(
+                {"weight_decay": 10.0**-k, "seed": 9, "val_loss": "nan"}
+                for k in range(5)
+            ),
+        ],
+        {},
+    ),
+    "one seed diverged at an end": (
+        [
+            {
+                "wd": 0.01 * 2**k,
+                "seed": seed,
+                "loss": 1 + 0.01 * max(k, 0) ** 2 + 0.005 * ((3 * seed + k) % 4)
+                if (k, seed) != (-3, 1)
+                else float("nan"),
+            }
+            for k in range(-3, 4)
+            for seed in range(4)
+        ],
+        {},
+    ),
+    "every training diverged": (
+        [
+            {"wd": wd, "seed": seed, "loss": float("inf")}
+            for wd in (0.01, 0.1)
+            for seed in range(3)
+        ],
+        {},
+    ),
+    "every λ above 0 diverged": (
+        [
+            {"wd": wd, "seed": seed, "loss": float("nan") if wd else 1.0 + seed}
+            for wd in (0, 0.01, 0.1)
+            for seed in range(3)
+        ],
+        {},
+    ),
+    "losses far from 0": (
+        [
+            {"wd": 10.0**-k, "seed": seed, "loss": 1e9 + 0.1 * abs(k - 2) + 0.01 * seed}
+            for k in range(5)
+            for seed in range(3)
+        ],
+        {},
+    ),
     "two rows": ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.01, "loss": 1.0}], {}),
 }
 

@@ -155,11 +155,16 @@ def _seeds_wanted(needed: int, *, noise_known: bool, verb: str = "") -> str:
 
 def _difference(pair: Compared) -> str:
     """Return whether the difference of two decays is noise, in one sentence."""
-    found, unit = pair.found, 100 if pair.is_share else 1
-    by = f"{fixed(unit * pair.by)}{' %' if pair.is_share else ''}"
+    found = pair.found
+
+    def written(value: float) -> str:
+        # A percentage has its usual places; of what has a unit nobody knows the size.
+        return fixed(100 * value) if pair.is_share else number(value, digits=_EXACT)
+
+    by = f"{written(pair.by)}{' %' if pair.is_share else ''}"
     how = counted(found.n, "paired seed") if found.paired else "unpaired"
     if pair.low is not None and pair.high is not None:
-        how = f"{fixed(unit * pair.low)} to {fixed(unit * pair.high)}; {how}"
+        how = f"{written(pair.low)} to {written(pair.high)}; {how}"
     sure = {
         "better": "not noise",
         "worse": "not noise, and it is the worse one",

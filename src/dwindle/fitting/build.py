@@ -144,6 +144,12 @@ def _notes(
             "--ignore COLUMN pools, --where COLUMN=VALUE chooses."
         )
     cells = [each.cell for each in fitted]
+    lost = sum(cell.seeds_lost for cell in cells)
+    if lost:
+        notes.append(
+            f"{counted(lost, 'seed')} left out: diverged at most weight decays, also "
+            "where other seeds trained."
+        )
     if columns.seed is None:
         notes.append(
             "No column is a seed: rows count as independent trainings. If all had one "

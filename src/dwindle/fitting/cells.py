@@ -32,6 +32,7 @@ from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
 from dwindle.wording import counted, interval, number
 
+Walls = tuple[float | None, float | None]  # decays below and above that diverge
 Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
 
 _OTHER: Mapping[Edge, Edge] = {"low": "high", "high": "low"}
@@ -60,7 +61,8 @@ class FittedCell:
     its 90 % limits: None where they are open or where nothing measures the noise.
     ``verdict`` is what may be claimed of it; ``needed``, how many further seeds with
     both λ would settle a "cannot tell" (None where no number is known; the fewest that
-    show any noise where ``noise_known`` is false). ``compared`` is
+    show any noise where ``noise_known`` is false). ``seeds_lost`` counts seeds that
+    diverged at most λ, also where others trained: they are left out. ``compared`` is
     the best λ that was trained beside the second best, or the two that were chosen.
     """
 
@@ -76,6 +78,7 @@ class FittedCell:
     trainings: int
     diverged: int = 0
     seeds: int | None = None
+    seeds_lost: int = 0
     paired: bool
     needed: int | None = None
     noise_known: bool = True
@@ -107,13 +110,13 @@ def fit_cell(
     losses = CellLosses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
     shared = losses.seeds_of_several()
     several = set(shared)
-    trained = sum(
-        len(each)
+    counts = Counter(
+        seed in several
         for of_decay in losses.by_decay.values()
         for seed, each in of_decay.items()
-        if seed in several
+        for _ in each
     )
-    paired = 2 * trained > len(rows.trainings)
+    paired = counts[True] > counts[False]
     cell = FittedCell(
         scale=rows.scale,
         settings=rows.settings,
@@ -121,7 +124,9 @@ def fit_cell(
         why="",
         trainings=len(rows.trainings),
         diverged=sum(math.isinf(each.loss) for each in rows.trainings),
-        seeds=len({each.seed for each in rows.trainings} - {None}) or None,
+        seeds=len({each.seed for each in rows.trainings} - {None, *losses.lost})
+        or None,
+        seeds_lost=len(losses.lost),
         paired=paired,
         curve=_points(losses),
         compared=compare_decays(losses, compare),
@@ -131,6 +136,11 @@ def fit_cell(
         why = (
             f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
         )
+        return Fitted(cell=replace(cell, why=why))
+    if not any(ended for _, _, ended in cell.curve):
+        return Fitted(cell=replace(cell, why="every training diverged"))
+    if all(losses.share_diverged(decay) == 1 for decay in losses.positive):
+        why = "without decay these train, and every λ > 0 diverged"
         return Fitted(cell=replace(cell, why=why))
     if paired and losses.are_alike(shared):
         return Fitted(cell=replace(cell, why=_ALIKE, compared=None))
@@ -151,17 +161,23 @@ def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
 def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
     table = seed_table(losses, shared)
     used = table.seeds if table else 0
-    # A table of which most seeds fall out is no table: each seed has λ of its own.
-    if len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared):
+    # A table of which most seeds fall out is no table: each seed has λ of its own. But
+    # where a λ has half of them it was losses that were missing, not λ.
+    together = (of_seed.keys() & set(shared) for of_seed in losses.by_decay.values())
+    is_full = table is None and 2 * max(map(len, together)) >= len(shared)
+    is_sparse = len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared)
+    if is_sparse and not is_full:
         return Fitted(cell=_fit_sparse(cell, losses))
     if table is None:
-        why = "no λ has a finite loss from most seeds"
+        why = "no λ has a finite loss from every seed that was trained there"
         return Fitted(cell=replace(cell, why=why))
     curve = table.curve
     # By the cell, not by its place in a file: more rows elsewhere change no interval.
     seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
     optimum = measure_optimum(curve, generator_seed=seed)
-    cell = _placed(replace(cell, seeds=table.seeds), losses, optimum)
+    first, last = math.exp(curve.log_decay[0]), math.exp(curve.log_decay[-1])
+    walls = losses.walls(math.exp(optimum.log_decay), first=first, last=last)
+    cell = _placed(replace(cell, seeds=table.seeds), losses, optimum, walls)
     if not curve.has_spread:
         have = counted(curve.n, "seed")
         why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
@@ -175,7 +191,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
         beaten = {end: _passes(each, _ERROR_AT_ENDS) for end, each in gains.items()}
         # Both ends must be beaten, so the one that is beaten less says how many more.
         weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
-        cell = _judged_by_ends(cell, losses, beaten, _further(weaker, table))
+        cell = _judged_by_ends(cell, losses, beaten, walls, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)
 
 
@@ -247,7 +263,9 @@ def _further(gains: FloatArray, table: SeedTable) -> int | None:
     return None if more is None else (more - len(gains)) * table.block
 
 
-def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCell:
+def _placed(
+    cell: FittedCell, losses: CellLosses, optimum: Optimum, walls: Walls
+) -> FittedCell:
     """Return the cell with value, limits and edge of an optimum, as typed."""
     low, high = (
         None if end is None or math.isinf(end) else math.exp(end)
@@ -257,10 +275,12 @@ def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCel
     if edge:
         low = low if edge == "high" else None
         high = high if edge == "low" else None
-    ruined = losses.ruined_above(best)
-    if ruined is not None and (high is None or high > ruined):
-        # What diverges is no candidate: it closes the range, and there is no edge.
-        high, edge = ruined, None if edge == "high" else edge
+    under, over = walls
+    # What diverges is no candidate: it closes the range, and there is no edge.
+    if over is not None and (high is None or high > over):
+        high, edge = over, None if edge == "high" else edge
+    if under is not None and (low is None or low < under):
+        low, edge = under, None if edge == "low" else edge
     ends = [each and losses.typed(each) for each in (low, high)]
     if losses.is_reversed:
         ends, edge = ends[::-1], edge and _OTHER[edge]
@@ -316,15 +336,25 @@ def _by_matters(cell: FittedCell, losses: CellLosses) -> FittedCell:
 
 
 def _judged_by_ends(
-    cell: FittedCell, losses: CellLosses, beaten: Mapping[str, bool], needed: int | None
+    cell: FittedCell,
+    losses: CellLosses,
+    beaten: Mapping[str, bool],
+    walls: Walls,
+    needed: int | None,
 ) -> FittedCell:
     """Judge a cell without λ = 0: is the best λ better than the ends of the range?"""
     low, high = beaten["low"], beaten["high"]
+    under, over = (wall is not None for wall in walls)
     if losses.is_reversed:
-        low, high = high, low
+        low, high, under, over = high, low, over, under
     if low and high:
         verdict: Verdict = "at most" if cell.at_edge == "low" else "optimum"
         why = "the best λ beats both ends of the range"
+    elif (low and over) or (high and under):
+        # An end that is no candidate needs no test; both of them would show nothing.
+        ends = ("low", "high") if low else ("high", "low")
+        why = "the best λ beats the {} end of the range, and the {} end diverged"
+        verdict, why = "optimum", why.format(*ends)
     elif low:
         verdict, why = "at least", "it beats the low end of the range alone"
     elif high:
@@ -356,7 +386,9 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
         np.array(places), _scaled(values, losses), _scaled(without, losses)
     )
     optimum = _optimum(found, np.array(places))
-    cell = _placed(cell, losses, optimum)
+    first, last = math.exp(min(places)), math.exp(max(places))
+    walls = losses.walls(math.exp(optimum.log_decay), first=first, last=last)
+    cell = _placed(cell, losses, optimum, walls)
     if found.noise is None:
         why = "too few trainings to measure their noise"
         cell = replace(cell, why=why, needed=SEEDS_FOR_AN_INTERVAL, noise_known=False)
@@ -369,7 +401,7 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
     }
     gain = min(found.gains.get(end, 0.0) for end in ("low", "high"))
     needed = trainings_needed(gain=gain, noise=found.noise)
-    cell = _judged_by_ends(cell, losses, beaten, needed)
+    cell = _judged_by_ends(cell, losses, beaten, walls, needed)
     return Fitted(cell=cell, optimum=optimum)
 
 

@@ -11,6 +11,7 @@ from dwindle.stats.matters import TwoDecays, compare_two
 from dwindle.wording import listed, number
 
 _CLOSE = 1e-6  # a typed decay is that of the file up to its last digits
+_NO_SHARE = 5e-5  # 0.005 %, which is printed as 0.00 %
 _SHOWN = 12  # decays that the error lists: about all of a grid
 
 
@@ -19,9 +20,9 @@ class Compared:
     """Weight decay ``one`` against ``other``, as typed.
 
     ``by`` is how much lower the loss is with ``one``: as a share of the loss, or in its
-    own unit where losses are not all positive (``is_share``); with 90 % limits, None
-    where nothing shows a spread. ``verdict`` is about ``one``; ``needed`` as
-    in a cell.
+    own unit where losses are not all positive or the share rounds to nothing
+    (``is_share``); with 90 % limits, None where nothing shows a spread. ``verdict`` is
+    about ``one``; ``needed`` as in a cell.
     """
 
     one: float
@@ -50,6 +51,10 @@ def compare_decays(all_losses: CellLosses, chosen: Sequence[float]) -> Compared 
     found = compare_two(losses[one], losses[other])
     if found.low is None and not chosen:
         return None
+    shown = (found.mean, found.low or 0.0, found.high or 0.0)
+    if log_scale and max(map(abs, shown)) < _NO_SHARE:
+        losses, log_scale = _by_decay(all_losses, in_own_unit=True), False
+        found = compare_two(losses[one], losses[other])
 
     def shared(value: float | None) -> float | None:
         return value if value is None or not log_scale else -math.expm1(-value)
@@ -65,11 +70,14 @@ def compare_decays(all_losses: CellLosses, chosen: Sequence[float]) -> Compared 
     )
 
 
-def _by_decay(losses: CellLosses) -> dict[float, dict[str, float]]:
+def _by_decay(
+    losses: CellLosses, *, in_own_unit: bool = False
+) -> dict[float, dict[str, float]]:
     """Return the mean loss of every seed at every decay that never diverged."""
+    takes_logs = losses.log_scale and not in_own_unit
 
     def read(loss: float) -> float:
-        return math.log(loss) if losses.log_scale and 0 < loss < math.inf else loss
+        return math.log(loss) if takes_logs and 0 < loss < math.inf else loss
 
     means = {
         losses.typed(decay): {

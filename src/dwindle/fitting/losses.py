@@ -1,22 +1,27 @@
 """The losses of one cell by decay and seed, whichever way its knob runs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dwindle.fitting.trainings import CellRows
 
 MOST_DECAYS = 1000  # of a random search; beyond, what cannot be told apart is one
+_ROUNDED = 1 + 1e-9  # exp(ln 0.1) is 0.10000000000000002
 
 
 @dataclass(kw_only=True, eq=False)
 class CellLosses:
-    """Losses by decay (0 without any) and seed, on the scale that is read."""
+    """Losses by decay (0 without any) and seed, on the scale that is read.
+
+    Without those of ``lost`` seeds, which diverged whatever their decay was.
+    """
 
     rows: CellRows
     log_scale: bool
     is_reversed: bool
     by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         typed = {training.weight_decay for training in self.rows.trainings}
@@ -34,19 +39,59 @@ class CellLosses:
                 training.loss
             )
         self.by_decay = dict(sorted(self.by_decay.items()))
+        # Those that never trained come first: with them every decay looks bad. Of a
+        # seed with one decay nobody knows which of the two is to blame.
+        of_seeds = self._ended(self.by_decay)
+        self._leave_out(s for s, e in of_seeds.items() if len(e) > 1 and not any(e))
+        usual = [each for each in self.by_decay if self.share_diverged(each) < 1 / 2]
+        of_seeds = self._ended(usual)
+        self._leave_out(s for s, e in of_seeds.items() if len(e) > max(1, 2 * sum(e)))
 
     @property
     def positive(self) -> list[float]:
         """The decays above 0, rising."""
         return [decay for decay in self.by_decay if decay > 0]
 
-    def ruined_above(self, best: float) -> float | None:
-        """Return the lowest decay above one of which most trainings diverged."""
-        for decay in self.positive:
-            losses = [x for each in self.by_decay[decay].values() for x in each]
-            if decay > best and 2 * sum(map(math.isfinite, losses)) < len(losses):
-                return decay
-        return None
+    def _ended(self, decays: Iterable[float]) -> dict[str, list[bool]]:
+        """Return whether the trainings of each seed ended, decay by decay."""
+        found: dict[str, list[bool]] = {}
+        for decay in decays:
+            for seed, losses in self.by_decay[decay].items():
+                found.setdefault(seed, []).append(all(map(math.isfinite, losses)))
+        return found
+
+    def _leave_out(self, seeds: Iterable[str]) -> None:
+        """Leave seeds out, unless nothing would be left."""
+        lost = frozenset(seeds)
+        kept = {
+            decay: {seed: each for seed, each in of_seed.items() if seed not in lost}
+            for decay, of_seed in self.by_decay.items()
+        }
+        kept = {decay: of_seed for decay, of_seed in kept.items() if of_seed}
+        if kept:
+            self.by_decay, self.lost = kept, self.lost | lost
+
+    def share_diverged(self, decay: float) -> float:
+        """Return the share of the trainings of a decay that diverged."""
+        losses = [x for each in self.by_decay[decay].values() for x in each]
+        return sum(map(math.isinf, losses)) / len(losses)
+
+    def walls(
+        self, best: float, *, first: float, last: float
+    ) -> tuple[float | None, float | None]:
+        """Return the nearest decays below and above the best one that diverge.
+
+        Most trainings diverged there; or one did, outside of the decays from the first
+        to the last that may be best, as at a wall of a search.
+        """
+        walls = [
+            decay
+            for decay in self.positive
+            if (share := self.share_diverged(decay)) > 1 / 2
+            or (share and not first / _ROUNDED <= decay <= last * _ROUNDED)
+        ]
+        under = max((decay for decay in walls if decay < best), default=None)
+        return under, min((decay for decay in walls if decay > best), default=None)
 
     def typed(self, decay: float) -> float:
         """Return a decay as the user types it, and what was typed as a decay."""

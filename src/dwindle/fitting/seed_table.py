@@ -54,6 +54,7 @@ def seed_table(losses: CellLosses, shared: Sequence[str]) -> SeedTable | None:
     block = 1 + (len(whole) - 1) // _MOST_SEEDS
     if block > 1:
         whole = _block_means(whole, block)
+    whole[_lost_between(whole)] = np.nan
     here = ~np.isnan(whole)
     rows = here.mean(axis=1) >= here.mean(axis=1).max() / 2
     columns = here[rows].mean(axis=0) >= here[rows].mean(axis=0).max() / 2
@@ -80,6 +81,19 @@ def seed_table(losses: CellLosses, shared: Sequence[str]) -> SeedTable | None:
         block=block,
         seeds=min(found.n * block, len(shared)),
     )
+
+
+def _lost_between(whole: FloatArray) -> BoolArray:
+    """Return what diverged between λ of its seed that trained, where most others did.
+
+    It is not λ that is to blame: such a training is missing, as one that failed.
+    """
+    ended = np.isfinite(whole)
+    below = np.logical_or.accumulate(ended, axis=1)
+    above = np.logical_or.accumulate(ended[:, ::-1], axis=1)[:, ::-1]
+    lost = np.isinf(whole)
+    found: BoolArray = lost & below & above & (lost.sum(axis=0) < ended.sum(axis=0))
+    return found
 
 
 def _block_means(whole: FloatArray, block: int) -> FloatArray:
