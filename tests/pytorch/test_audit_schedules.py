@@ -5,7 +5,12 @@ import torch
 from pytorch.planted_programs import RUN, TinyGpt, adamw, grouped, mlp, of
 from tolerance import digits
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, OneCycleLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CyclicLR,
+    LambdaLR,
+    OneCycleLR,
+)
 
 from dwindle.audit.setting_findings import judge
 from dwindle.decay.run import Run
@@ -117,3 +122,31 @@ def test_a_padding_row_decays_under_a_coupled_adam_too():
     ((name, row, norm),) = idle.values["padding"]
     assert (name, row) == ("wte.weight", 0)
     assert norm == pytest.approx(float(model.wte.weight[0].detach().norm()))
+
+
+def test_an_lr_that_is_0_all_along_decays_nothing_whatever_its_peak_would():
+    """Neither runs nor epochs are told; groups that decay keep a finding of their own.
+
+    At their peak lr the first would halve within an epoch, the second in 18, and the
+    third keeps its lr: its half-life is 710 epochs, eight runs.
+    """
+    model = mlp()
+    weights = [each for each in model.parameters() if each.ndim > 1]
+    biases = [each for each in model.parameters() if each.ndim == 1]
+    groups = [
+        {"params": weights[:1], "lr": 0.5},
+        {"params": biases, "weight_decay": 0.0},
+        {"params": weights[1:], "lr": 2.5e-5},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
+    run = Run(batch_size=128, dataset_size=50_000, epochs=90)
+    still, usual = (lambda _: 0.0), (lambda _: 1.0)
+    scheduler = LambdaLR(optimizer, [still, still, usual])
+    found = audit(model, optimizer, scheduler=scheduler, run=run, every="step").findings
+    sizes = {each.values["groups"]: each for each in found if each.code == "DW010"}
+    assert [each.code for each in found if each.code in {"DW009", "DW011"}] == []
+    assert sizes[0,].values["lr_all_along"] == 0
+    assert "runs" not in sizes[0,].values
+    assert (sizes[0,].case, sizes[0,].line) == ("still", "")
+    assert sizes[2,].values["runs"] == pytest.approx(7.88, abs=0.01)
+    assert "least" not in sizes[2,].values

@@ -1,5 +1,6 @@
 """What one setting does in its run, judged: the findings that need no optimizer."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -107,13 +108,21 @@ def judge_explained(
         found.pop("DW024", None)
     if told.value == 0:  # only the second decay is left to be judged
         found = {code: each for code, each in found.items() if code == "DW013"}
+    is_still = told.half_life_average["run"] == math.inf
+    if is_still:  # no step is taken at the peak lr, of which other sizes speak
+        found = {
+            code: each for code, each in found.items() if not code.startswith(_SIZES)
+        }
+        found["DW010"] = {"lr_all_along": 0.0}
     findings = tuple(
         Finding(
             code=code,
             where=where,
             values=values,
             is_slight=_is_slight(code, told),
-            case="default" if code == "DW013" else "",
+            case={"DW013": "default", "DW010": "still" if is_still else ""}.get(
+                code, ""
+            ),
         )
         for code, values in found.items()
     )

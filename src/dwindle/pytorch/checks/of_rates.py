@@ -45,6 +45,7 @@ _FINE_UNITS = 32
 _OF_RECIPES = "DW017"
 # A half-life is too long, or too short: another one is the remedy.
 _HALF_LIVES = frozenset({"DW010", "DW011"})
+_STILL = "still"  # the case of DW010 where another decay would change nothing
 # Half-lives of groups that differ by less are given as one.
 _SAME_TIME = 0.01
 # Of two groups of one optimizer, a number so many times the other is no fine choice.
@@ -57,11 +58,14 @@ Hits = Sequence[Group]
 
 
 def sizes(facts: Facts) -> Iterator[Finding]:
-    """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity."""
-    alike: dict[tuple[str, str], list[tuple[Group, Finding]]] = {}
+    """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity.
+
+    Groups whose lr is 0 all along have one of their own.
+    """
+    alike: dict[tuple[str, str, bool], list[tuple[Group, Finding]]] = {}
     for group in facts.judged:
         for found in _leveled(facts, group):
-            key = found.code, found.severity
+            key = found.code, found.severity, found.case == _STILL
             alike.setdefault(key, []).append((group, found))
     for hits in alike.values():
         # Of the group with most numbers: it speaks for all of them.
@@ -91,7 +95,9 @@ def _leveled(facts: Facts, group: Group) -> Iterator[Finding]:
     """Yield what was found in a group; what recipes of its kind do is a note."""
     network = facts.network
     for found in _findings(group):
-        if found.code == "DW010" and decays_as_little(group, facts.judged, network):
+        if found.case == _STILL:
+            yield found
+        elif found.code == "DW010" and decays_as_little(group, facts.judged, network):
             yield replace(found, is_slight=True, case="recipes", paste=None)
         elif found.code == "DW008" and is_usual_coupling(group, network):
             yield replace(found, is_slight=True)
@@ -122,7 +128,7 @@ def _span(code: str, groups: Hits) -> dict[str, object]:
 
 def _advised(found: Finding, facts: Facts, groups: Hits) -> Finding:
     """Return what to do and the line to write; a controller is asked for another."""
-    if found.code == _OF_RECIPES:
+    if found.code == _OF_RECIPES or found.case == _STILL:
         return found
     if groups[0].held_rate is not None:
         return replace(found, advice="held", paste=held_instead(facts, groups))
