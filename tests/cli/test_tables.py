@@ -152,6 +152,10 @@ def test_an_unknown_name_gets_the_nearest(capsys):
         "knobs torch.AdmW": "torch.optim.AdamW",
         "knobs kers": "keras",
         "knobs decuopled": "decoupled",
+        "suggest torch.optim.SGD --weightdecay 0.1": "KNOB",
+        "suggest torch.optim.SGD --wd 0.1": "KNOB",
+        "explain torch.optim.SGD --WEIGHT_DECAY 0.1": "KNOB=VALUE",
+        "audit train:make --lambda 0.1": "--weight-decay",
     }
     for line, name in near.items():
         error = error_of(line, capsys)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
-from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
+from dwindle.cli.facts import FACT_OPTIONS, OF_A_DECAY, WrittenFacts
 from dwindle.cli.options import Option, read_count, read_number, read_whole
 from dwindle.cli.output import print_json, show
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
@@ -65,7 +65,7 @@ OPTIONS = (
     Option("--select", _KEEP, "CODES", _read_codes),
     Option("--ignore", _DROP, "CODES", _read_codes),
     Option("--world-size", _DEVICES, "N", read_count(_MOST_DEVICES)),
-    Option("--weight-decay", _MEANT, "NUMBER", read_number),
+    Option("--weight-decay", _MEANT, "NUMBER", read_number, also=OF_A_DECAY),
     Option("--scheduler-every", _EVERY, "PACE", _read_pace),
     *FACT_OPTIONS,
 )

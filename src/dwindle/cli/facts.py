@@ -23,11 +23,13 @@ from dwindle.decay.typed_facts import (
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
 from dwindle.plain import table_beside
 
+# What other tools call a weight decay.
+OF_A_DECAY = ("--wd", "--weight-decay", "--decay", "--l2", "--lambda")
 SETTING = Option(
     "KNOB=VALUE",
     'what is typed where: torch.optim.AdamW=0.1, half-life="3 epochs"',
     required=True,
-    also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
+    also=(*OF_A_DECAY, "--knob", "--optimizer"),
 )
 OF_ONE_RUN = "Facts of the run"
 GROUP = f"{OF_ONE_RUN}; a change of scale is written before:after"

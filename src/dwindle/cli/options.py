@@ -102,6 +102,10 @@ class Option:
     is_rest: bool = False  # all words behind ``--``, which are somebody else's
     repeats: bool = False  # it may be given several times, and its value is a tuple
 
+    def is_meant_by(self, word: str) -> bool:
+        """Return whether another tool calls it so: learning_rate, --LEARNINGRATE."""
+        return _letters(word) in map(_letters, self.also)
+
     @property
     def is_place(self) -> bool:
         """Whether the word counts by its place rather than by dashes."""
@@ -254,14 +258,16 @@ def _value(command: str, option: Option, given: object) -> object:
 def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
     """Offer what another tool's name means here, else what looks like it."""
     hint = f"{command} --help lists all options."
-    # learning_rate and LEARNING-RATE are the same habit from another tool.
-    usual = typed.casefold().replace("_", "-")
     for option in options:
-        if usual in option.also:
+        if option.is_meant_by(typed):
             hint = f"{option.name}: {option.help}. {hint}"
             return UnknownNameError("option", typed, (option.name,), hint)
     names = [option.name for option in options if not option.is_place]
     return UnknownNameError.among("option", typed, names, hint)
+
+
+def _letters(word: str) -> str:
+    return word.casefold().replace("_", "").replace("-", "")
 
 
 def _joined(words: Sequence[str]) -> str:

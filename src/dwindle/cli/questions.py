@@ -5,14 +5,25 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.facts import (
+    FACT_OPTIONS,
+    OF_A_DECAY,
+    SETTING,
+    WrittenFacts,
+    split_setting,
+)
 from dwindle.cli.options import Option, read_one_of
 from dwindle.cli.output import note, print_json, show
 from dwindle.show import Sheet
 from dwindle.wording import TERMINAL, Face
 
 Words = Mapping[str, Any]  # keyword arguments of a command: texts, flags and None
-KNOB = Option("KNOB", "where it is to be typed: torch.optim.AdamW", required=True)
+KNOB = Option(
+    "KNOB",
+    "where to type the decay that suggest answers: torch.optim.AdamW",
+    required=True,
+    also=(*OF_A_DECAY, "--knob", "--optimizer"),
+)
 _ALL_NOTES = Option(
     "--all", "every note, not the three that matter most", keyword="all_notes"
 )

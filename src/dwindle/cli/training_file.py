@@ -49,13 +49,12 @@ class Grammar:
         if table in self.free:
             return self.free[table]
         options, kind = self.options_of(table), f"key in [{table}]"
-        usual = f"--{key.casefold().replace('_', '-')}"
+        if key in options:
+            return options[key]
         for name, option in options.items():
-            if usual in option.also:  # what another tool calls it
+            if option.is_meant_by(key):
                 raise UnknownNameError(kind, key, (name,))
-        if key not in options:
-            raise UnknownNameError.among(kind, key, options)
-        return options[key]
+        raise UnknownNameError.among(kind, key, options)
 
 
 @dataclass(frozen=True, kw_only=True)
