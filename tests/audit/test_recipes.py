@@ -7,7 +7,7 @@ from tolerance import digits
 from dwindle.audit.recipes import (
     is_within_practice,
     recipe_finding,
-    recipes_like,
+    recipes_of_practice,
 )
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
@@ -26,7 +26,7 @@ def test_the_docs_list_what_is_compared():
     page = (ROOT / "docs/audit.md").read_text("utf-8")
     for optimizer, (family, networks) in KINDS.items():
         for network in networks:
-            alike = recipes_like(family, network)
+            alike = recipes_of_practice(family, network)
             e_folds = [each.e_folds for each in alike]
             least, most = min(e_folds), max(e_folds)
             cells = (
@@ -41,7 +41,7 @@ def test_the_docs_list_what_is_compared():
 
 def test_recipes_are_alike_in_optimizer_and_network():
     """SGD on a convolutional network and AdamW on one are two kinds; MLPs have none."""
-    alike = recipes_like("coupled-sgd", CONV)
+    alike = recipes_of_practice("coupled-sgd", CONV)
     assert {each.knob.name for each in alike} == {"torch.optim.SGD"}
     names = {each.name for each in alike}
     assert "MobileNetV2 on ImageNet" in names
@@ -50,11 +50,13 @@ def test_recipes_are_alike_in_optimizer_and_network():
         "Mask R-CNN R50-FPN on COCO, 1x",
         "AlexNet on ImageNet, Caffe's",
     }
-    assert recipes_like("schedule-only", LM) == recipes_like("decoupled", LM)
-    assert all(each.e_folds > 0 for each in recipes_like("decoupled", LM))
-    assert recipes_like("coupled-adaptive", CONV) == []
-    assert recipes_like("coupled-sgd", LM) == []
-    assert recipes_like("decoupled", None) == []
+    assert recipes_of_practice("schedule-only", LM) == recipes_of_practice(
+        "decoupled", LM
+    )
+    assert all(each.e_folds > 0 for each in recipes_of_practice("decoupled", LM))
+    assert recipes_of_practice("coupled-adaptive", CONV) == []
+    assert recipes_of_practice("coupled-sgd", LM) == []
+    assert recipes_of_practice("decoupled", None) == []
 
 
 def test_a_setting_like_a_recipe_gives_no_note():

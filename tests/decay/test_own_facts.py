@@ -11,7 +11,7 @@ from tolerance import digits
 from dwindle.cli.main import main
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
-from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
 from dwindle.decay.own_facts import default_note, facts_of, resolved, unused_facts
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
@@ -190,6 +190,30 @@ def test_a_fact_that_does_not_matter_is_named():
             for more in (facts, {})
         ]
         assert ["unused-fact" in each for each in codes] == [True, False], (name, facts)
+
+
+def test_what_changes_nothing_is_one_note_and_stands_last():
+    """Behind all that changes the answer, also where several facts change nothing."""
+    epochs = {"lr": 0.05, "batch_size": 128, "dataset_size": 50_000, "epochs": 90}
+    falling = {"schedule": "multistep", "milestones": "30,60,80 epochs", "gamma": 0.1}
+    for name, number, facts, idle, fades in (
+        (
+            "torch.optim.Muon",
+            1e-4,
+            {"momentum": 0.9, "nesterov": True},
+            ["momentum", "nesterov"],
+            ["longer-than-the-run", "fading-decay", "late-dead-zone"],
+        ),
+        ("torch.AdamW", 0.1, {"nesterov": True}, ["nesterov"], ["fading-decay"]),
+        ("Adam:decoupled", 0.1, {"nesterov": True}, ["nesterov"], ["fading-decay"]),
+        ("torch.SGD", 0.01, {"betas": (0.9, 0.99)}, ["betas"], ["fading-decay"]),
+    ):
+        run = as_fields(epochs | falling | facts)
+        assert list(unused_facts(resolve_knob(name), Run(**run))) == idle
+        codes = [each.code for each in explain(number, name, run=Run(**run)).warnings]
+        assert codes.count("unused-fact") == 1, name
+        assert codes[-1] == "unused-fact", codes
+        assert set(fades) <= set(codes), codes
 
 
 def test_betas_are_those_of_the_library():

@@ -15,8 +15,8 @@ from dwindle.decay.evidence import peers
 from dwindle.decay.evidence.peers import (
     family_of_evidence,
     middle,
+    peers_of,
     placed,
-    recipes_like,
 )
 from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.evidence.records import cell_of
@@ -65,7 +65,7 @@ def carried_by_hand(recipe, run):
 def test_a_value_is_the_median_of_recipes_that_fade_with_their_doubt():
     """By hand: half of all weight lies below it, each recipe a bell of its own."""
     run = Run(**TOKENS | {"lr": 6e-4})
-    peers = recipes_like(KNOBS[ADAMW], run).recipes
+    peers = peers_of(KNOBS[ADAMW], run).recipes
     carried = [carried_by_hand(each, run) for each in peers if each.e_folds >= 0.01]
     doubts = sorted(carried_by_hand(each, run)[1] for each in peers)
     weights = [math.exp(-((doubt / doubts[4]) ** 2) / 2) for _, doubt in carried]
@@ -125,7 +125,7 @@ def test_one_outlier_is_no_end_of_a_range():
     detr = next(each for each in found.reasons if each.recipe.startswith("DETR"))
     others = [each.value for each in found.reasons if each.value not in (None, detr)]
     assert found.low > 10 * min(others)
-    peers = recipes_like(KNOBS[ADAMW], run)
+    peers = peers_of(KNOBS[ADAMW], run)
     there = placed(0.1, peers, run)
     decays = sorted(each.e_folds for each in peers.recipes)
     assert (there.low, there.high) == (decays[3], decays[-4])
@@ -155,7 +155,7 @@ def test_who_is_compared_with_whom():
     """A class never mixes; LoRA has LoRA; a domain and a family where three have it."""
     knob = KNOBS[ADAMW]
     seen = {
-        name: recipes_like(knob, Run(**facts), **kind)
+        name: peers_of(knob, Run(**facts), **kind)
         for name, facts, kind in (
             ("vision", VISION, {}),
             ("tokens", TOKENS, {}),
@@ -180,11 +180,11 @@ def test_who_is_compared_with_whom():
     assert not seen["tuned by name"].notes
     assert {each.domain for each in seen["tokens"].recipes} == {"language"}
     assert not seen["vision"].notes
-    assert "lion" in recipes_like(KNOBS["timm.lion"], Run(**VISION)).notes[-1]
-    in_vision = recipes_like(knob, Run(**VISION), domain="vision")
+    assert "lion" in peers_of(KNOBS["timm.lion"], Run(**VISION)).notes[-1]
+    in_vision = peers_of(knob, Run(**VISION), domain="vision")
     assert {each.domain for each in in_vision.recipes} == {"vision"}
-    assert recipes_like(knob, Run(lr=1e-3)) is None
-    plain = recipes_like(knob, Run(**VISION), normalized=False)
+    assert peers_of(knob, Run(lr=1e-3)) is None
+    plain = peers_of(knob, Run(**VISION), normalized=False)
     assert {each.kind_of_run for each in plain.recipes} == {"many-epochs-plain"}
     assert "language" not in {each.domain for each in seen["vision"].recipes}
 
@@ -195,7 +195,7 @@ def test_fewer_than_three_recipes_are_no_range():
     for name, domain, regime in product(
         (ADAMW, SGD), {each.domain for each in recipes()}, ("many-epochs", "lora")
     ):
-        peers = recipes_like(KNOBS[name], Run(**TUNED), domain=domain, regime=regime)
+        peers = peers_of(KNOBS[name], Run(**TUNED), domain=domain, regime=regime)
         whole = classes[peers.kind_of_run, regime == "lora"]
         assert len(peers.recipes) >= min(3, whole)
 
@@ -229,7 +229,7 @@ def test_where_most_do_without_the_answer_is_0():
 def test_of_two_as_long_the_one_on_as_many_data_is_nearest():
     """Ninety epochs of ImageNet-1k are not beside ninety of ImageNet-22k."""
     run = Run(lr=1e-3, batch_size=1024, dataset_size=1_281_167, epochs=90)
-    peers = recipes_like(KNOBS[ADAMW], run)
+    peers = peers_of(KNOBS[ADAMW], run)
     as_long = [each for each in peers.recipes if each.run.epochs == 90]
     name = placed(1.0, peers, run).nearest
     (own,) = [each for each in as_long if each.name == name]
@@ -315,7 +315,7 @@ def test_an_lr_below_which_no_float_holds_a_shrink():
 
 def test_what_a_source_types_is_told_by_the_others(monkeypatch):
     """By a factor of 3.6, as the docs say: the mean of the logs, sources left out."""
-    everything, missed = recipes(), []
+    everything, missed, held = recipes(), [], 0
     for each in everything:
         others = tuple(r for r in everything if r.source != each.source)
         monkeypatch.setattr(peers, "recipes", lambda others=others: others)
@@ -323,6 +323,9 @@ def test_what_a_source_types_is_told_by_the_others(monkeypatch):
             found = suggest(each.knob.name, run=each.run)
             if found.value and each.e_folds > 0.01:  # below that it is none
                 missed.append(abs(math.log(found.value / each.weight_decay)))
+                held += found.low <= each.weight_decay <= found.high
     assert len(missed) > 70
+    # The range is said to hold 6 in 10 of the recipes that it was not made of.
+    assert held / len(missed) == pytest.approx(0.6, abs=0.05)
     assert math.exp(mean(missed)) == pytest.approx(3.6, abs=0.05)  # two digits are said
     assert math.exp(median(missed)) == pytest.approx(2.3, abs=0.05)

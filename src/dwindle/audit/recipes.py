@@ -30,7 +30,7 @@ _FROM_SCRATCH: Mapping[str, tuple[KindOfRun, ...]] = {
 _DOMAINS = ("vision", "language")
 
 
-def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
+def recipes_of_practice(family: str | None, model: str | None) -> list[Recipe]:
     """Return the recipes of a kind of optimizer and of network; none where unknown.
 
     All train from scratch, and decay.
@@ -51,7 +51,7 @@ def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
 
 def is_within_practice(told: Explanation, model: str | None) -> bool:
     """Return whether a recipe of its kind decays as little as this run, or less."""
-    alike = [each.e_folds for each in recipes_like(told.family, model)]
+    alike = [each.e_folds for each in recipes_of_practice(told.family, model)]
     return bool(alike) and told.e_folds is not None and told.e_folds >= min(alike)
 
 
@@ -62,7 +62,7 @@ def recipe_finding(
 
     A network that is not known, or goes on from trained weights, is compared with none.
     """
-    alike = recipes_like(told.family, model)
+    alike = recipes_of_practice(told.family, model)
     known = told.e_folds is not None and told.kept is not None
     # A weight that swings has e-folds too, but no half-life to compare.
     if not (alike and known and told.shrink_per_step) or not is_a_training(run, alike):

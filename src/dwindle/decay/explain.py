@@ -15,7 +15,7 @@ from dwindle.decay.coordinates import (
     survival_from_number,
 )
 from dwindle.decay.equilibrium import EQUILIBRIA, MOST_THAT_STAYS, rms_at_end
-from dwindle.decay.evidence.peers import Among, placed, recipes_like
+from dwindle.decay.evidence.peers import Among, peers_of, placed
 from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.formulas import update_line
 from dwindle.decay.half_life import (
@@ -257,7 +257,7 @@ def explain(
     found = explain_setting(setting, run)
     among = None
     if found.e_folds is not None:
-        peers = recipes_like(setting.knob, run, regime=regime, normalized=normalized)
+        peers = peers_of(setting.knob, run, regime=regime, normalized=normalized)
         among = None if peers is None else placed(found.e_folds, peers, run)
     return replace(found, understood=understood, among=among)
 
@@ -283,10 +283,7 @@ class _Explainer:
         )
         self._lacking: dict[str, list[str]] = {}
         # Of the run as it was given: a default is no fact that was not used.
-        self._remarks = [
-            Remark.of("unused-fact", fact=fact, why=why)
-            for fact, why in unused_facts(setting.knob, run).items()
-        ]
+        self._remarks = [*remarks.of_unused(unused_facts(setting.knob, run))]
 
     def explanation(self) -> Explanation:
         """Return everything that follows from the facts."""

@@ -183,12 +183,12 @@ def unused_facts(knob: Knob, run: Run) -> dict[str, str]:
     Example:
         >>> from dwindle.decay.knobs import resolve_knob
         >>> unused_facts(resolve_knob("torch.AdamW"), Run(momentum=0.9))
-        {'momentum': 'the decay of torch.optim.AdamW does not pass through one'}
+        {'momentum': 'the decay of torch.optim.AdamW goes through no momentum'}
 
     """
     own, name = knob.options, knob.name
     unused = {
-        part: f"a {schedule.shape} schedule does not read it, {readers[0]} does"
+        part: f"read by {readers[0]}, not by {schedule.shape}"
         for schedule in (run.schedule, run.decay_schedule)
         for part in schedule.idle
         if (readers := [each.name for each in SHAPES.values() if part in each.reads])
@@ -197,7 +197,7 @@ def unused_facts(knob: Knob, run: Run) -> dict[str, str]:
         if not _is_given(fact, run) or (fact == "betas" and own.betas is not None):
             continue
         if fact == "betas" or not has_momentum(knob):
-            why = "sets no rate" if has_no_rate(knob) else "does not pass through one"
+            why = "sets no rate" if has_no_rate(knob) else "goes through no momentum"
             lacks = fact != "momentum" and getattr(own, fact) is None
             unused[fact] = f"{name} has none" if lacks else f"the decay of {name} {why}"
     cycled = run.schedule.cycled_momentum
@@ -205,7 +205,7 @@ def unused_facts(knob: Knob, run: Run) -> dict[str, str]:
     if cycled and is_moved and {*cycled} != {run.momentum} and run.is_given("momentum"):
         unused["momentum"] = (
             f"{run.schedule.shape} moves it between {cycled[1]:g} and {cycled[0]:g}; "
-            f"cycled_momentum (--cycled-momentum {run.momentum:g},{run.momentum:g}) "
+            f"cycled_momentum, --cycled-momentum {run.momentum:g},{run.momentum:g}, "
             "keeps it"
         )
     return unused

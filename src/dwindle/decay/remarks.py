@@ -25,6 +25,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES
 from dwindle.plain import Plain, table_beside
+from dwindle.wording import listed
 
 # A schedule has one shape at every length: so many steps show a tenth of it.
 _SAMPLED_STEPS = 1000
@@ -33,17 +34,16 @@ _FADED = 0.1
 # A share of the steps that is worth a sentence.
 _NOTABLE = 0.01
 # What makes the number mean something else stands before what it does to training, and
-# that before what is only not known.
+# that before what is only not known; what changes no number stands last.
 _ORDER = (
     *("no-optimizer", *(each.name for each in FAMILIES.values() if not each.decay)),
     *("impossible", "oscillation", "growth", "swing", "nothing-left"),
     *("dead-zone", "stalls", "no-lr", "per-layer", "approximate"),
     *(each.caution_code for each in FAMILIES.values() if each.caution),
-    *("own-rule", "summed-loss", "unused-fact", "library-default"),
-    "longer-than-the-run",
+    *("own-rule", "summed-loss", "library-default", "longer-than-the-run"),
     *("shorter-than-an-epoch", "fading-decay", "late-dead-zone", "rounding"),
     *("no-decay", "first-step", "equilibrium-noise", "missing-fact"),
-    *("no-equilibrium", "no-penalty"),
+    *("no-equilibrium", "no-penalty", "unused-fact"),
 )
 
 
@@ -135,6 +135,16 @@ def instead_of(knob: Knob) -> str:
 def for_gradient_rms(knob: Knob) -> str:
     """Return which fact makes it a rate, where gradients alone divide the decay."""
     return Remark.of("for-gradient-rms").seen if divides_by_gradients(knob) else ""
+
+
+def of_unused(facts: Mapping[str, str]) -> Iterator[Remark]:
+    """Yield one remark on all facts that change nothing; those of a reason together."""
+    alike: dict[str, list[str]] = {}
+    for fact, why in facts.items():
+        alike.setdefault(why, []).append(fact)
+    named = [f"{listed(names)} ({why})" for why, names in alike.items()]
+    if named:
+        yield Remark.of("unused-fact", facts=listed(named))
 
 
 def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:

@@ -141,7 +141,7 @@ class Peers:
     notes: tuple[str, ...] = ()
 
 
-def recipes_like(
+def peers_of(
     knob: Knob,
     run: Run,
     *,

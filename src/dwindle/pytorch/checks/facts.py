@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from dwindle.audit.codes import of_groups, short
 from dwindle.audit.findings import Finding
-from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_like
+from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_of_practice
 from dwindle.audit.setting_findings import is_as_good_as_none
 from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
@@ -170,7 +170,7 @@ def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) 
     Networks that SGD trains from scratch decay all that they have, as those of He et
     al. 2016; and where a run leaves nearly all of a weight, a bias hardly decays.
     """
-    alike = recipes_like(SGD.name, network)
+    alike = recipes_of_practice(SGD.name, network)
     for group in groups:
         told = group.judged.explanation if group.judged else None
         if told is not None and told.e_folds is not None and is_as_good_as_none(told):
