@@ -212,6 +212,9 @@ def cells() -> dict[str, Cell]:
         "a seed failed": {
             d: seeds | {3: FAILED} for d, seeds in trainings(seeds=4).items()
         },
+        "a seed diverged": {
+            d: seeds | {4: DIVERGED} for d, seeds in trainings(seeds=4).items()
+        },
         "four seeds": trainings(seeds=4),
         "a seed begun": trainings(seeds=4)
         | {0.0: trainings(seeds=4)[0.0] | {4: ended(1.0)}},

@@ -92,6 +92,17 @@ def test_a_failed_training_leaves_its_seed_out():
     assert cell("a seed failed").shows_best_decay
 
 
+def test_a_seed_that_diverged_at_every_decay_takes_none_from_the_others():
+    """The cell is that of four seeds, and says that there was a fifth."""
+    found, four = cell("a seed diverged"), cell("four seeds")
+    assert found.why != four.why
+    assert replace(found, why="") == replace(four, why="")
+    assert cells()["a seed diverged"].curve.seeds == (0, 1, 2, 3)
+    # One training alone that diverged may be its λ's doing.
+    alone = trainings(seeds=4) | {0.1: {4: DIVERGED}}
+    assert measured(alone).findings.curve[-1].diverged == 1
+
+
 @pytest.mark.parametrize("name", ["one seed", "two seeds"])
 def test_fewer_than_three_seeds_give_a_place_and_no_verdict(name):
     """The point value stands without limits, and enters no slope."""

@@ -1,6 +1,7 @@
 """The two-point design: what it trains next, when it stops, what it reads out."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,25 @@ def test_a_range_is_extended_to_either_side_and_no_further_than_allowed():
     found = read_out(points, design)
     assert max(point.x for point in points) <= 0
     assert (stopped, found.at_edge, found.high) == ("edge", "high", math.inf)
+
+
+def test_a_seed_that_diverged_everywhere_is_no_wall():
+    """Beyond the best λ at the edge it diverged, but so it did among the others."""
+    points = [
+        Point(x=x, seed=seed, loss=bowl(x, seed, best=1.0))
+        for seed, places in enumerate([range(-9, -3), *([(-5, -4)] * 5)])
+        for x in places
+    ]
+    lost = [Point(x=x, seed=6, loss=None) for x in (-5, -3)]
+    alone, found = (read_out(each, RANGE) for each in (points, [*points, *lost]))
+    assert (alone.at_edge, alone.high) == ("high", math.inf)
+    assert replace(found, trainings=alone.trainings) == alone
+    # Where nobody pairs trainings both are evidence; so is a seed that trained once.
+    once = [replace(lost[0], loss=1.0), lost[1]]
+    for more, design in ((lost, replace(RANGE, paired=False)), (once, RANGE)):
+        bounded = read_out([*points, *more], design)
+        assert bounded.at_edge is None
+        assert bounded.high <= math.exp(-3)
 
 
 def test_a_wall_of_divergence_bounds_the_range_and_is_no_edge():

@@ -86,6 +86,7 @@ def measure_cell(
     ``classes`` decides what chance is.
     """
     chance = chance_loss(classes, scale["dataset_size"])
+    trainings, lost = _without_lost_seeds(trainings)
     curve = _curve(trainings, chance)
     blank = CellFindings(
         value=value,
@@ -105,9 +106,13 @@ def measure_cell(
     verdict = judge_whether_decay_matters(curve)
     findings = _filled(blank, curve, optimum, verdict)
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
-    if failed:
-        left_out = f"{counted(failed, 'seed')} with failed trainings"
-        findings = replace(findings, why=f"{findings.why}; {left_out} left out")
+    for count, what in (
+        (failed, "with failed trainings"),
+        (lost, "that only diverged"),
+    ):
+        if count:
+            left_out = f"{counted(count, 'seed')} {what} left out"
+            findings = replace(findings, why=f"{findings.why}; {left_out}")
     cell = Cell(
         findings=findings, coefficient=coefficient, curve=curve, optimum=optimum
     )
@@ -119,6 +124,25 @@ def measure_cell(
     # The few that train may be lucky ones: more seeds would not make it a comparison.
     unclear = replace(findings, matters="cannot tell", why=why, seeds_needed=None)
     return replace(cell, findings=unclear)
+
+
+def _without_lost_seeds(trainings: Trainings) -> tuple[Trainings, int]:
+    """Return trainings of seeds that did not diverge at every λ, and how many did.
+
+    What diverges whatever λ is says nothing of it, and would take all λ from the
+    others; without others there is nothing else to show.
+    """
+    counts = Counter(seed for outcomes in trainings.values() for seed in outcomes)
+    lost = {seed for seed, count in counts.items() if count > 1}
+    for outcomes in trainings.values():
+        lost -= {seed for seed, each in outcomes.items() if each.status != "diverged"}
+    if lost == counts.keys():
+        return trainings, 0
+    kept = {
+        decay: {seed: each for seed, each in outcomes.items() if seed not in lost}
+        for decay, outcomes in trainings.items()
+    }
+    return kept, len(lost)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:

@@ -150,8 +150,15 @@ class Search:
 
     @cached_property
     def diverged(self) -> tuple[float, ...]:
-        """Ln λ > 0 at which a training diverged."""
-        places = np.unique(self.x[self.without_loss & (self.x > NO_DECAY)])
+        """Ln λ > 0 at which a training diverged.
+
+        A seed that diverged everywhere where others trained shows nothing of λ.
+        """
+        trained = np.isin(self.seeds, self.read.seeds)
+        if not self.design.paired or not trained.any():
+            trained[:] = True
+        lost = self.without_loss & (self.x > NO_DECAY) & trained
+        places = np.unique(self.x[lost])
         return tuple(places.tolist())
 
     @property
