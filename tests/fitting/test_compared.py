@@ -60,6 +60,10 @@ def test_two_decays_can_be_chosen():
     with pytest.raises(RangeError) as raised:
         dwindle.fit(rows, compare=[1e-2, 7.0])
     assert raised.value.value == "7"
+    diverged = [{**row, "val_loss": "nan"} for row in rows]
+    with pytest.raises(RangeError) as raised:
+        dwindle.fit(diverged, compare=[1e-2, 1e-4])
+    assert raised.value.value == "0.01"
 
 
 def test_a_share_that_rounds_to_nothing_is_a_difference():

@@ -71,6 +71,21 @@ CASES = {
         ],
         {},
     ),
+    "one decay whose trainings ended": (
+        [
+            *({"wd": wd, "seed": 0, "loss": "nan"} for wd in (0.01, 0.1)),
+            {"wd": 0.1, "seed": 1, "loss": 1.0},
+        ],
+        {},
+    ),
+    "each λ is lost to one of two seeds": (
+        [
+            {"wd": wd, "seed": seed, "loss": loss}
+            for wd, losses in ((0.01, (1.0, "nan")), (0.1, ("nan", 2.0)))
+            for seed, loss in enumerate(losses)
+        ],
+        {},
+    ),
     "every λ above 0 diverged": (
         [
             {"wd": wd, "seed": seed, "loss": float("nan") if wd else 1.0 + seed}

@@ -133,9 +133,9 @@ def fit_cell(
     )
     if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
         found = losses.by_decay or {math.nan: {}}
-        why = (
-            f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
-        )
+        which = "that ended " if losses.lost else ""
+        one = losses.typed(next(iter(found)))
+        why = f"all trainings {which}have one weight decay, {one:g}"
         return Fitted(cell=replace(cell, why=why))
     if not any(ended for _, _, ended in cell.curve):
         return Fitted(cell=replace(cell, why="every training diverged"))
@@ -169,7 +169,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
     if is_sparse and not is_full:
         return Fitted(cell=_fit_sparse(cell, losses))
     if table is None:
-        why = "no λ has a finite loss from every seed that was trained there"
+        why = "no λ > 0 has a finite loss from every seed that was trained there"
         return Fitted(cell=replace(cell, why=why))
     curve = table.curve
     # By the cell, not by its place in a file: more rows elsewhere change no interval.

@@ -97,5 +97,6 @@ def _found(typed: float, losses: Mapping[float, object]) -> float:
         if math.isclose(decay, typed, rel_tol=_CLOSE):
             return decay
     there = listed([number(decay) for decay in sorted(losses)], most=_SHOWN)
-    must = f"two weight decays that were trained: {there}"
+    # One that was trained and diverged has no loss to compare.
+    must = f"two weight decays whose trainings all ended: {there or 'there is none'}"
     raise RangeError("--compare", number(typed), must)
