@@ -313,6 +313,38 @@ def test_a_text_that_is_no_settings_file_is_answered_with_what_to_type(
         assert "dwindle explain" in capsys.readouterr().err
 
 
+# A file with a warm-up of 40 steps -> the lr of the file, and the first and the last of
+# 20 steps over it. transformers has t/W, NeMo (t + 1)/(W + 1), LitGPT no W beyond the
+# run. DeepSpeed's rises as ln t, and Composer refuses it.
+LONG_WARMUPS = {
+    ("axolotl.yml", "lr_sch", "warmup_steps: 40\nlr_sch"): (2e-4, 0, 19 / 40),
+    ("diffusers.json", "constant", 'linear", "lr_warmup_steps": "40'): (
+        1e-5, 0, 19 / 40
+    ),
+    ("diffusers.json", "constant", 'constant", "lr_warmup_steps": "40'): (1e-5, 1, 1),
+    ("nemo.yaml", "500", "40"): (2e-4, 1 / 41, 20 / 41),
+    ("litgpt.yaml", "{global", "{lr_warmup_steps: 40, global"): (4e-4, 1 / 21, 20 / 21),
+    (DS, '"total', '"warmup_num_steps": 40, "total'): None,
+    (LLM, "100ba", "40ba"): None,
+    ("ultralytics.yaml", "warmup_epochs: 3", "warmup_epochs: 300"): None,
+}  # fmt: skip
+
+
+def test_a_warm_up_that_is_longer_than_the_run_goes_as_its_trainer_has_it(changed):
+    """It gets as far as the run goes; where that is another curve, it is not followed."""
+    for file, found in LONG_WARMUPS.items():
+        length = {} if "ultralytics.yaml" in file else {"steps": 20}
+        audit = audit_training_arguments(changed(*file), given=length)
+        run = audit.table[0].run
+        if found is None:
+            assert (run.steps, run.epochs) == (None, None), file
+            assert [each for each in audit.unchecked if "warm-up" in str(each)], file
+            continue
+        lr, *ends = found
+        lrs = [run.lr * each / lr for each in run.multipliers()]
+        assert [lrs[0], lrs[-1]] == pytest.approx(ends), file
+
+
 def test_a_length_that_is_given_counts_instead_of_the_files(changed):
     """A warm-up in steps is a share of the steps that are given, one in epochs too."""
     path = changed("llm-foundry.yaml")

@@ -15,6 +15,7 @@ from transformers.training_args import OptimizerNames
 from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import NAMES, TRANSFORMERS
+from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 
 with torchvision_names():
@@ -134,6 +135,38 @@ def test_a_schedule_goes_as_theirs(name, options):
         assert mine == pytest.approx(theirs.get_last_lr()[0], abs=apart)
         optimizer.step()
         theirs.step()
+
+
+def test_a_warm_up_that_is_longer_than_the_run_goes_as_theirs(tmp_path):
+    """A weight keeps what it keeps under their schedule, whatever it would go on to."""
+    beyond = ("reduce_lr_on_plateau", "greedy", "cosine_warmup_with_min_lr")
+    for name in TRAINER_SCHEDULES.keys() - beyond:
+        options = OPTIONS.get(name, {})
+        real = arguments(
+            tmp_path,
+            learning_rate=0.1,
+            weight_decay=0.1,
+            lr_scheduler_type=name,
+            lr_scheduler_kwargs=options,
+            warmup_steps=2 * STEPS,
+            max_steps=STEPS,
+        )
+        run = read_setting_of(written(tmp_path, real)).run
+        weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+        weight.grad = torch.zeros_like(weight)
+        optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1)
+        theirs = get_scheduler(
+            name,
+            optimizer,
+            num_warmup_steps=real.get_warmup_steps(STEPS),
+            num_training_steps=STEPS,
+            scheduler_specific_kwargs=options,
+        )
+        for _ in range(STEPS):
+            optimizer.step()
+            theirs.step()
+        kept = explain(0.1, "torch.optim.AdamW", run=run).kept
+        assert kept == pytest.approx(weight.item(), rel=1e-9), name
 
 
 TIMM = {

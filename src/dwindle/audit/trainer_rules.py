@@ -422,11 +422,15 @@ def _stable(facts: ScheduleFacts) -> Schedule | None:
     shape = _FALLS.get(str(facts.options.get("decay_type", "cosine")))
     if shape is None or facts.number("num_cycles") not in {None, 0.5}:
         return None
+    if facts.options.get("warmup_type", "linear") != "linear":
+        return None
+    least = facts.share("min_lr_ratio")  # it rises from there, too
     return Schedule(
         shape=shape,
         warmup=facts.warmup,
+        warmup_start=least,
         decay_share=falling / steps,
-        final=facts.share("min_lr_ratio") or 0.0,  # 0 by default
+        final=least or 0.0,
     )
 
 
@@ -447,12 +451,15 @@ TRAINER_SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
         **dict.fromkeys(("reduce_lr_on_plateau", "greedy"), lambda _: None),
     }
 )
+# Its warm-up is (t + 1)/W, or goes by warmup_lr_rate; all others of transformers have
+# t/W.
+OTHER_RISES = frozenset({"cosine_warmup_with_min_lr"})
 # Names of the other trainers, in lower case.
 SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
     {
-        **dict.fromkeys(
-            ("constant", "constant_with_warmup", "none"), _shape("constant")
-        ),
+        # As in transformers, from which axolotl and diffusers have it.
+        "constant": lambda _: Schedule(),
+        **dict.fromkeys(("constant_with_warmup", "none"), _shape("constant")),
         **dict.fromkeys(("linear", "linear_decay_with_warmup"), _shape("linear")),
         **dict.fromkeys(("cosine", "cosine_with_warmup"), _shape("cosine")),
         "cosineannealing": _shape("cosine"),  # NeMo

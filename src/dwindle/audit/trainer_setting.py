@@ -13,6 +13,7 @@ from dwindle.audit.settings_file import (
     read_settings,
 )
 from dwindle.audit.trainer_rules import (
+    OTHER_RISES,
     RULES,
     SCHEDULES,
     TRAINER_SCHEDULES,
@@ -76,7 +77,7 @@ def read_setting_of(
         raise file_not_read(path, trainer.name, trainer.why_not)
     values = Values(path, trainer, flattened(settings))
     reading = _read(values, devices=world_size)
-    run, is_followed = _run(values, reading, known)
+    run, why_not = _run(values, reading, known)
     findings: tuple[Finding, ...] = ()
     if trainer is TRANSFORMERS:
         misspelt, unused = misspelt_keys(path, settings), _unused(path, reading)
@@ -94,21 +95,18 @@ def read_setting_of(
         run=run,
         facts=_in_words(values, reading, run, known, devices=world_size),
         findings=findings,
-        unchecked=(*_unknown(values, reading, known, is_followed=is_followed), *unread),
+        unchecked=(*_unknown(values, reading, known, why_not), *unread),
     )
 
 
 def _unknown(
-    values: Values, reading: Reading, given: Given, *, is_followed: bool
+    values: Values, reading: Reading, given: Given, why_not: str
 ) -> Iterator[str]:
     """Yield sentences on what neither the file nor the command line has."""
     yield from reading.unchecked
-    if not is_followed:
-        why = "the file names no schedule"
-        if reading.schedule:
-            why = f"{reading.schedule} with its options is not followed here"
+    if why_not:
         nearest = "give the nearest as shape (--schedule)"
-        text = f"DW010 was not checked: {why}; {nearest}."
+        text = f"DW010 was not checked: {why_not}; {nearest}."
         yield Unchecked(text, "DW010")
     if reading.knob is None and reading.optimizer not in values.trainer.unused:
         yield f"What a decay does in {reading.optimizer} is not known here."
@@ -220,8 +218,8 @@ def _dtype(values: Values) -> str | None:
     return None
 
 
-def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
-    """Return the run, and whether its schedule is followed."""
+def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, str]:
+    """Return the run, and why its schedule is not followed if it is not."""
     shape = {name: given[name] for name in _SCHEDULE_FIELDS if name in given}
     others = {name: given[name] for name in given if name not in shape}
     facts = {"lr": reading.lr, **reading.facts, **others}
@@ -232,51 +230,92 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     if run.lr == 0:
         remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
         raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
-    followed = _followed(values, reading, run)
-    if followed is None and not shape:
+    followed = _followed(values, reading, run, shape)
+    if isinstance(followed, str) and not shape:
         # Without a length no sum over the run is formed.
-        return replace(run, epochs=None, steps=None), False
-    followed = followed or Schedule()
+        return replace(run, epochs=None, steps=None), followed
+    if isinstance(followed, str):
+        followed = Schedule()
     if "shape" in shape:  # what another shape reads besides is none of this one's
         names = ("warmup", "warmup_start", "final")
         followed = Schedule(**{name: getattr(followed, name) for name in names})
     followed = replace(followed, **shape)
     if followed.lrs:  # a warm-up may stand where the peak would have been
         run = replace(run, lr=max(followed.lrs))
-    return replace(run, schedule=followed), True
+    if followed.peak:
+        run = replace(run, lr=followed.peak)
+    return replace(run, schedule=followed), ""
 
 
-def _followed(values: Values, reading: Reading, run: Run) -> Schedule | None:
-    """Return the schedule of the file in a run; None where no shape is like it."""
+def _followed(
+    values: Values, reading: Reading, run: Run, given: Given
+) -> Schedule | str:
+    """Return the schedule of the file in a run, or why no shape is like it."""
+    why_not = "the file names no schedule"
+    if reading.schedule:
+        why_not = f"{reading.schedule} with its options is not followed here"
     if reading.course:
-        return reading.course(run)
+        return reading.course(run) or why_not
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
     # A share of the peak where the file has one, else an lr, which does not scale.
     final = values.number("final_share")
     if final is None:
         final = (values.number("final_lr") or 0.0) / lr
+    share = _warmup(reading, run)
+    is_long = share >= 1 and reading.warmup.get("share", 0.0) <= 1
     bearing = ScheduleFacts(
-        warmup=_warmup(reading, run),
+        # Next to none shows what a schedule does with one that is too long for it.
+        warmup=_NEXT_TO_NONE if is_long else share,
         lr=lr,
         steps=None if steps is None else round(steps),
         final=final,
         options=kwargs if isinstance(kwargs, Mapping) else {},
     )
     rules = TRAINER_SCHEDULES if values.has_types else SCHEDULES
-    rule = rules.get(reading.schedule.casefold())
-    followed = rule(bearing) if rule else None
+    name = reading.schedule.casefold()
+    followed = rules[name](bearing) if name in rules else None
     if followed is None or not followed.warmup:
+        return followed or why_not
+    if followed.warmup_start is None:
+        followed = replace(followed, warmup_start=values.number("warmup_start"))
+    if not is_long or "warmup" in given:
         return followed
-    return replace(followed, warmup_start=values.number("warmup_start"))
+    then = values.trainer.long_warmup
+    if not then or name in OTHER_RISES:
+        return f"a warm-up as long as the run is not followed in {reading.schedule}"
+    if given:
+        key = values.trainer.found("warmup_steps", values.flat)[0]
+        must = "shorter than the run, if a schedule is given beside the file"
+        raise RangeError(key, f"{values.flat[key]}", must, "Give warmup (--warmup) too.")
+    return _rise(followed.warmup_start, 1.0 if then == "is cut" else share, run)
+
+
+# Less than the rounding that a sum of shares may have.
+_NEXT_TO_NONE = 1e-13
+
+
+def _rise(first: float | None, share: float, run: Run) -> Schedule:
+    """Return the part of a warm-up that a run has, if it would end after the run.
+
+    With ``first`` the share of the lr at step 0, it is ``first + (1 − first)·t/W`` at
+    step t, and (t + 1)/(W + 1) without one. So it heads for less than the lr itself.
+
+    Reference:
+        transformers 5.23.0, ``optimization.py``: current_step / num_warmup_steps; NeMo,
+        ``core/optim/lr_scheduler.py``: (step + 1) / (warmup_steps + 1).
+
+    """
+    if first is None:
+        first = 1 / (share * run.total_steps + 1)
+    reached = first + (1 - first) / share
+    peak = run.require("lr", "The warm-up") * reached
+    return Schedule(shape="linear", start=first / reached, final=1.0, peak=peak)
 
 
 def _warmup(reading: Reading, run: Run) -> float:
     """Return the share of the steps in which the lr rises; a count below 1 is one."""
     quantities = run.quantities()
-    steps = quantities.get("steps")
-    # A warm-up that is longer than the run is all of it but the last step.
-    most = 1 - 1 / steps if steps else 0.999
     for unit in ("steps", "epochs"):
         count = reading.warmup.get(unit, 0.0)
         length = quantities.get(unit, reading.length.get(unit))
@@ -284,7 +323,7 @@ def _warmup(reading: Reading, run: Run) -> float:
         if unit == "steps" and 0 < count < 1:
             return count
         if count:
-            return min(count / length, most) if length else 0.0
+            return count / length if length else 0.0
     return reading.warmup.get("share", 0.0)
 
 
@@ -319,9 +358,15 @@ def _in_words(
     schedule = values.marked(name, "schedule", is_given="shape" in given)
     if name.casefold() != shape:
         schedule = f"{schedule} (as {shape})" if name else shape
+    lr, share = f"{run.lr:g}", run.schedule.warmup
+    long = _warmup(reading, run)
+    if long >= 1 and run.schedule.start < run.schedule.final:
+        # Only its warm-up is run, and that to a part of the lr which the file has.
+        schedule, share = f"{name} (its warm-up alone)", long
+        lr = f"{lr} (at most, of {given.get('lr', reading.lr):g})"
     facts = {
         "settings of": "" if values.has_types else values.trainer.name,
-        "lr": values.marked(f"{run.lr:g}", "lr", is_given="lr" in given),
+        "lr": values.marked(lr, "lr", is_given="lr" in given),
         "batch": _batch_in_words(values, run, given, devices),
         "epochs": values.marked(f"{run.epochs:g}", "epochs", is_given="epochs" in given)
         if run.epochs
@@ -329,7 +374,7 @@ def _in_words(
         "steps": f"{run.steps:,}" if run.steps and not run.epochs else "",
         "examples": f"{run.dataset_size:,}" if run.dataset_size else "",
         "schedule": schedule if name or shape != "constant" else "",
-        "warm-up": f"{100 * run.schedule.warmup:.3g}%" if run.schedule.warmup else "",
+        "warm-up": f"{100 * share:.3g}%" if share else "",
     }
     if reading.decay_factor != 1:
         factor = f"{reading.decay:g} × {reading.decay_factor:g}"

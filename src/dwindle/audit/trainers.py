@@ -32,6 +32,10 @@ class Trainer:
     # Values of facts that count where the file has none of the keys.
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
     own_decay: bool = False  # the optimizer's own default counts for a decay, too
+    # What becomes of a warm-up as long as the run: it "rises" on its line beyond it, or
+    # "is cut" to it (LitGPT's TrainArgs.warmup_iters). Others are not followed then:
+    # DeepSpeed's rises as ln t by default, Ultralytics' falls at the same time.
+    long_warmup: str = ""
 
     @property
     def all_keys(self) -> tuple[str, ...]:
