@@ -331,7 +331,7 @@ LONG_WARMUPS = {
 
 
 def test_a_warm_up_that_is_longer_than_the_run_goes_as_its_trainer_has_it(changed):
-    """It gets as far as the run goes; where that is another curve, it is not followed."""
+    """It gets as far as the run goes; a rise along another curve is not followed."""
     for file, found in LONG_WARMUPS.items():
         length = {} if "ultralytics.yaml" in file else {"steps": 20}
         audit = audit_training_arguments(changed(*file), given=length)

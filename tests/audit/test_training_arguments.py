@@ -268,7 +268,7 @@ def test_a_warm_up_that_is_longer_than_the_run_is_left_on_its_way(write):
 
 
 def test_whatever_follows_the_warm_up_it_rises_as_far_as_the_run_goes(write):
-    """Every schedule has t/W of the lr at step t, but for those that have no warm-up."""
+    """Every schedule with a warm-up has t/W of the lr at step t."""
     others = {
         "constant": lambda _: 1e-3,
         # From min_lr_ratio up.

@@ -17,7 +17,7 @@ from pytorch.planted_programs import (
 from torch import nn
 
 from dwindle.decay.run import Run
-from dwindle.errors import RangeError
+from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.groups import decay_groups
 from dwindle.pytorch.penalty import L2Penalty
@@ -164,6 +164,35 @@ def test_a_negative_number_in_a_group_is_refused_by_name():
             audit(model, optimizer)
         assert raised.value.name == f'{called}.param_groups[1]["weight_decay"]'
         assert raised.value.value == -0.1
+
+
+def test_what_is_no_number_in_a_group_is_refused_by_name():
+    """The constructor never saw it: it was put into the group, or came from YAML."""
+    wrongs = {
+        "weight_decay": ("a", [0.1], object(), 1j, 10**400, torch.ones(2)),
+        "lr": ("a", "0.1", [1e-3], {}, torch.ones(0)),
+        "initial_lr": ("a",),
+        "max_lr": ("a", [1.0]),
+        "base_momentum": ("a",),
+    }
+    model = mlp()
+    for name, values in wrongs.items():
+        for value in values:
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+            optimizer.param_groups[0][name] = value
+            with pytest.raises(RangeError) as raised:
+                audit(model, optimizer)
+            assert raised.value.name == f'optimizer.param_groups[0]["{name}"]'
+            assert raised.value.value == repr(value)
+    # Options that a step fails on are refused as such.
+    for name, value in {"betas": "a", "momentum": None, "dampening": "a"}.items():
+        is_sgd = name != "betas"
+        kind = torch.optim.SGD if is_sgd else torch.optim.AdamW
+        optimizer = kind(model.parameters(), lr=0.1, weight_decay=0.1)
+        optimizer.param_groups[0] |= {"momentum": 0.9} if is_sgd else {}
+        optimizer.param_groups[0][name] = value
+        with pytest.raises(RefusedError):
+            audit(model, optimizer)
 
 
 def test_a_weight_decay_of_none_is_no_number():

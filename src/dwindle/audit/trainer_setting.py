@@ -281,14 +281,23 @@ def _followed(
         followed = replace(followed, warmup_start=values.number("warmup_start"))
     if not is_long or "warmup" in given:
         return followed
+    return _of_long(values, reading, run, followed.warmup_start, given)
+
+
+def _of_long(
+    values: Values, reading: Reading, run: Run, first: float | None, given: Given
+) -> Schedule | str:
+    """Return what a run has of a warm-up that is as long or longer, or why not."""
     then = values.trainer.long_warmup
-    if not then or name in OTHER_RISES:
+    if not then or reading.schedule.casefold() in OTHER_RISES:
         return f"a warm-up as long as the run is not followed in {reading.schedule}"
     if given:
         key = values.trainer.found("warmup_steps", values.flat)[0]
         must = "shorter than the run, if a schedule is given beside the file"
-        raise RangeError(key, f"{values.flat[key]}", must, "Give warmup (--warmup) too.")
-    return _rise(followed.warmup_start, 1.0 if then == "is cut" else share, run)
+        got, remedy = str(values.flat.get(key)), "Give warmup (--warmup) too."
+        raise RangeError(key, got, must, remedy)
+    share = 1.0 if then == "is cut" else _warmup(reading, run)
+    return _rise(first, share, run)
 
 
 # Less than the rounding that a sum of shares may have.

@@ -19,7 +19,11 @@ from dwindle.pytorch.checks.course import Course, along, course_of
 from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.follow_schedule import Every, belongs_to
 from dwindle.pytorch.holding.hold import is_held, rates_held
-from dwindle.pytorch.holding.lr_peaks import largest_lr, peaks_read
+from dwindle.pytorch.holding.lr_peaks import (
+    LEFT_BY_SCHEDULERS,
+    largest_lr,
+    peaks_read,
+)
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
@@ -212,16 +216,19 @@ def groups_of(
 
 
 def _check_numbers(optimizer: Optimizer, called: str) -> None:
-    """Refuse a negative number, which torch checks in the constructor alone."""
+    """Refuse what is no number, or a negative one: constructors alone check them."""
     must = "a finite number, 0 or more"
     for at, group in enumerate(optimizer.param_groups):
-        for name in ("lr", KNOB):
+        for name in ("lr", KNOB, *LEFT_BY_SCHEDULERS, *sorted(_CYCLED)):
             place, given = f'{called}.param_groups[{at}]["{name}"]', group.get(name)
-            several = isinstance(given, Tensor) and given.numel() != 1
-            # A decay that is a text has a finding of its own.
-            if several or (name == "lr" and isinstance(given, str)):
-                raise RangeError(place, repr(given), must, "Write one number.")
-            value = number_of(given)
+            wrong = RangeError(place, repr(given), must, "Write one number.")
+            # A decay that is the text of a number has a finding of its own.
+            if name != KNOB and isinstance(given, str):
+                raise wrong
+            try:
+                value = number_of(given)
+            except (TypeError, ValueError, OverflowError, RuntimeError):
+                raise wrong from None
             if not 0 <= value < math.inf:
                 meant = abs(value) if math.isfinite(value) and value else 0.0
                 remedy = f"Write {place} = {meant:g}."

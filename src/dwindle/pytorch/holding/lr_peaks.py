@@ -28,7 +28,7 @@ LrPeak = float | Sequence[float] | None
 # A step of a scheduler takes 3 µs; the peak of longer runs comes with the warm-up.
 _MOST_STEPS = 1_000_000
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
-_LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
+LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 
 
 def _no_growth(scheduler: Any) -> bool:
@@ -116,7 +116,7 @@ def peaks_read_again(
 
     The lr of now does not count: somebody who sets it by hand may be warming up.
     """
-    found = [largest_lr(group, _LEFT_BY_SCHEDULERS) for group in groups]
+    found = [largest_lr(group, LEFT_BY_SCHEDULERS) for group in groups]
     return [now or then for now, then in zip(found, before, strict=True)]
 
 
@@ -125,7 +125,7 @@ def left_by_schedulers(groups: Sequence[Group]) -> list[dict[str, float]]:
     return [
         {
             name: float(group[name])
-            for name in _LEFT_BY_SCHEDULERS
+            for name in LEFT_BY_SCHEDULERS
             if group.get(name) is not None
         }
         for group in groups
@@ -140,7 +140,7 @@ def peaks_left_since(
     A scheduler writes into all groups: at a step, the first one is looked at.
     """
     first = groups[0] if groups else {}
-    same = (first.get(name) == before[0].get(name) for name in _LEFT_BY_SCHEDULERS)
+    same = (first.get(name) == before[0].get(name) for name in LEFT_BY_SCHEDULERS)
     if all(same):
         return None
     # Groups that were added since are planned with what is in them.
@@ -152,7 +152,7 @@ def peaks_left_since(
 
 
 def largest_lr(
-    group: Group, names: Sequence[str] = (*_LEFT_BY_SCHEDULERS, "lr")
+    group: Group, names: Sequence[str] = (*LEFT_BY_SCHEDULERS, "lr")
 ) -> float | None:
     """Return the largest lr above 0 that a group shows under these names."""
     # A warm-up has set the lr to nearly 0 already; optimi keeps a max_lr of all groups
