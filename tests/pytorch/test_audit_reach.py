@@ -191,7 +191,7 @@ def test_what_is_no_number_in_a_group_is_refused_by_name():
         optimizer = kind(model.parameters(), lr=0.1, weight_decay=0.1)
         optimizer.param_groups[0] |= {"momentum": 0.9} if is_sgd else {}
         optimizer.param_groups[0][name] = value
-        with pytest.raises(RefusedError):
+        with pytest.raises(RefusedError, match=kind.__name__):
             audit(model, optimizer)
 
 
