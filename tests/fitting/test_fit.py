@@ -9,7 +9,7 @@ from fitting.planted import Planted, as_csv, draw
 
 import dwindle
 from dwindle.cli.main import main
-from dwindle.errors import DataFilesError, RefusedError
+from dwindle.errors import DataFilesError, RefusedError, UsageError
 
 SHARP = Planted(seeds=5, points=13, zero=True, fresh=0.005)
 
@@ -142,6 +142,51 @@ def test_what_is_open_has_a_line_that_find_accepts(tmp_path, capsys, monkeypatch
     assert (first, command, words[-6:]) == ("dwindle", "find", script)
     assert main(["find", "--dry-run", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+ONE_SEED = [
+    {"weight_decay": 10.0**-k, "seed": 0, "val_loss": 2 + 0.1 * (k - 2) ** 2}
+    for k in range(5)
+]
+DECAY, SEED = ("--wd", "{weight_decay}"), ("--seed", "{seed}")
+
+
+def test_no_line_is_printed_that_settles_nothing():
+    """Without {weight_decay} find would refuse it; without {seed} nothing pairs."""
+    for words in ([], ["{seed}"], ["${weight_decay}"]):
+        with pytest.raises(UsageError) as raised:
+            dwindle.fit(ONE_SEED, script=["python", "t.py", *words])
+        assert "{weight_decay}" in raised.value.remedy
+    with_seed = dwindle.fit(ONE_SEED, script=["python", "t.py", *DECAY, *SEED])
+    assert with_seed.command.endswith("--seed '{seed}'")
+    seedless = dwindle.fit(ONE_SEED, script=["python", "t.py", *DECAY])
+    assert seedless.command == ""
+    # Before all other notes, of which three are printed.
+    assert set(seedless.notes) - set(with_seed.notes) == {seedless.notes[0]}
+    # Rows that have no seed are compared unpaired anyway.
+    no_seed = [{k: row[k] for k in ("weight_decay", "val_loss")} for row in ONE_SEED]
+    assert dwindle.fit(no_seed[:2], script=["python", "t.py", *DECAY]).command
+
+
+@pytest.mark.parametrize(
+    ("column", "printed"),
+    [
+        ("value", "METRIC"),
+        ("objective_value", "METRIC"),
+        ("metrics.val_loss", "val_loss"),
+        ("val_loss", "val_loss"),
+    ],
+)
+def test_the_metric_of_the_line_is_what_a_training_prints(column, printed):
+    """Optuna's own column is none: a name to fill in, which a note says."""
+    rows = [
+        {"weight_decay": row["weight_decay"], "seed": 0, column: row["val_loss"]}
+        for row in ONE_SEED
+    ]
+    found = dwindle.fit(rows)
+    words = shlex.split(found.command)
+    assert words[words.index("--metric") + 1] == printed
+    assert any("METRIC" in note for note in found.notes) == (printed == "METRIC")
 
 
 def test_seeds_that_share_few_decays_are_read_too():

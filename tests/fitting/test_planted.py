@@ -37,6 +37,64 @@ def test_noise_is_no_optimum_and_an_optimum_is_found():
     assert found >= 25
 
 
+DECAYS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3)  # two a decade, as many grids are
+
+
+def two_a_decade(generator, *, level, around=0.6, decays=DECAYS):
+    """Return rows of a parabola whose best λ lies around 0.1, and that best λ."""
+    center = math.log(0.1) + generator.uniform(-around, around)
+    return [
+        {
+            "weight_decay": decay,
+            "seed": seed,
+            "val_loss": 1 + 0.02 * (math.log(decay) - center) ** 2 + own
+            + generator.normal(0, 0.003),
+        }
+        for seed, own in enumerate(generator.normal(0, level, 4))
+        for decay in decays
+    ], math.exp(center)  # fmt: skip
+
+
+@pytest.mark.parametrize("level", [0.005, 0.05])
+def test_seeds_that_pair_make_the_interval_narrow_on_a_coarse_grid(level):
+    """It holds the best λ in nine of ten files, and pairing never makes it wider."""
+    generator, held, widths = np.random.default_rng(4), 0, []
+    files = 40
+    for _ in range(files):
+        rows, best = two_a_decade(generator, level=level)
+        (cell,) = dwindle.fit(rows).cells
+        held += cell.low < best < cell.high
+        bare = [{k: row[k] for k in ("weight_decay", "val_loss")} for row in rows]
+        (alone,) = dwindle.fit(bare).cells
+        open_ = alone.low is None or alone.high is None
+        alone_width = math.inf if open_ else math.log(alone.high / alone.low)
+        widths.append((math.log(cell.high / cell.low), alone_width))
+    assert held >= 0.9 * files - SURE * math.sqrt(0.9 * 0.1 * files)
+    paired, unpaired = np.median(widths, axis=0)
+    # A gap of the grid is 1.1 to 1.2: its neighbors are 2.3 apart.
+    assert paired < 0.5
+    # Without differences between seeds both see the same noise.
+    assert paired < unpaired * (1.3 if level < 0.01 else 1)
+
+
+def test_holes_leave_the_end_that_is_measured_worse():
+    """A diverged, a pruned and a failed training: 0.3 is worse all the same."""
+    files, optima = 20, 0
+    for number in range(files):
+        generator = np.random.default_rng(number)
+        rows, _ = two_a_decade(generator, level=0.05, around=0, decays=DECAYS[:7])
+        states = {(1, 2): "pruned", (0.1, 1): "failed"}
+        for row in rows:
+            at = row["weight_decay"], row["seed"]
+            row["state"] = states.get(at, "finished")
+            row["val_loss"] = math.inf if at == (1, 3) else row["val_loss"]
+        (cell,) = dwindle.fit(rows).cells
+        assert (cell.diverged, cell.trainings) == (1, 26)
+        assert cell.high < 0.3
+        optima += cell.verdict == "optimum"
+    assert optima >= 19  # all of 100 files were
+
+
 @pytest.mark.full
 def test_rates_of_every_kind_are_kept(capsys):
     """200 files of each: at most 10 % claimed by noise, 90 % of 4 errors found."""

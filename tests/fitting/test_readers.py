@@ -16,6 +16,7 @@ import dwindle
 from dwindle.cli.main import main
 from dwindle.errors import AmbiguousNameError, DataFilesError, UnknownNameError
 from dwindle.fitting.results import read_results
+from dwindle.store.connect import connect
 
 ROWS, _ = draw(Planted(seeds=3, points=5), np.random.default_rng(1), effect=20)
 BEST = dwindle.fit(ROWS).value
@@ -334,3 +335,15 @@ def test_columns_that_may_be_several_are_asked_for():
     with pytest.raises(DataFilesError) as raised:
         dwindle.fit([{"a": 1, "b": 2}])
     assert raised.value.path == "the list"
+
+
+def test_what_is_no_file_of_results_is_named(tmp_path):
+    """A store of ours is for dwindle report; a missing file has no number of errno."""
+    store = tmp_path / "t-find.db"
+    connect(store, writes=True)[0].close()
+    with pytest.raises(DataFilesError) as raised:
+        dwindle.fit(store)
+    assert f"dwindle report {store}" in raised.value.remedy
+    with pytest.raises(DataFilesError) as missing:
+        dwindle.fit(tmp_path / "none.csv")
+    assert missing.value.got == "no such file or directory"

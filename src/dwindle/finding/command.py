@@ -28,16 +28,17 @@ from dwindle.finding.metric import (
 from dwindle.finding.output import Kept
 from dwindle.finding.result_file import read_result_file, trainer_state_in
 from dwindle.finding.training import Ask, Came
+from dwindle.fitting.find_line import (
+    OURS,
+    PLACEHOLDER,
+    names_in_braces,
+    refuse_without_decay,
+)
 from dwindle.wording import listed
 
-# What a command may hold beside the names of the study's scale.
-OURS = ("weight_decay", "seed", "out", "port")
-# ${seed} is a variable of a shell or of Hydra, {{seed}} one of Jinja: never ours.
-_PLACEHOLDER = re.compile(r"(?<![${])\{(\w+)\}")
 # A crash of Python then says where. PYTHONUNBUFFERED would save more of what was
 # printed, but it writes each word by itself: lines of several processes would mix.
 _HELPS_PYTHON = {"PYTHONFAULTHANDLER": "1"}
-_REMEDY_DECAY = "Write it where the command takes it: --weight-decay {weight_decay}."
 # What runs a script that is its first argument.
 _INTERPRETER = re.compile(r"(python|bash|sh|zsh|Rscript|julia|node|perl|ruby)[\d.]*$")
 
@@ -57,27 +58,19 @@ class CommandRecipe:
 
     def __post_init__(self) -> None:
         _refuse_what_cannot_run(self.words)
-        if "weight_decay" not in self.placeholders:
-            braced = [f"{{{name}}}" for name in self.left_as_they_are]
-            got = f"only {listed(braced)}" if braced else f"{shlex.join(self.words)!r}"
-            must = "A command must have {weight_decay}, or no training would get it."
-            raise UsageError(must, got, _REMEDY_DECAY)
+        refuse_without_decay(self.words, {*OURS, *self.scale_names})
 
     @property
     def placeholders(self) -> tuple[str, ...]:
         """Which names are replaced, in the order in which they stand."""
         known = {*OURS, *self.scale_names}
-        return tuple(name for name in self._written if name in known)
+        return tuple(name for name in names_in_braces(self.words) if name in known)
 
     @property
     def left_as_they_are(self) -> tuple[str, ...]:
         """Names in braces that no placeholder has: they arrive as they stand."""
-        return tuple(each for each in self._written if each not in self.placeholders)
-
-    @property
-    def _written(self) -> tuple[str, ...]:
-        names = (m[1] for word in self.words for m in _PLACEHOLDER.finditer(word))
-        return tuple(dict.fromkeys(names))
+        written = names_in_braces(self.words)
+        return tuple(each for each in written if each not in self.placeholders)
 
     @property
     def has_seed(self) -> bool:
@@ -101,7 +94,7 @@ class CommandRecipe:
         def value(match: re.Match[str]) -> str:
             return values.get(match[1], match[0])
 
-        return tuple(_PLACEHOLDER.sub(value, word) for word in self.words)
+        return tuple(PLACEHOLDER.sub(value, word) for word in self.words)
 
     def open(self) -> "CommandTraining":
         """Return something that runs it, one training at a time."""
@@ -347,7 +340,7 @@ def _refuse_what_cannot_run(words: Sequence[str]) -> None:
     if any("\0" in word for word in words):
         must, remedy = "A command must have no NUL character.", "Leave it out."
         raise UsageError(must, repr(" ".join(words)), remedy)
-    if _PLACEHOLDER.search(words[0]):
+    if PLACEHOLDER.search(words[0]):
         return  # found out when it is started
     path, reason = _program(words[0], os.environ)
     if reason:
@@ -377,7 +370,7 @@ def _remedy_for_program(word: str, reason: int) -> str:
 def _refuse_missing_script(script: Path) -> None:
     """Refuse the script of an interpreter that is not there: python tran.py."""
     name = str(script)
-    if name.startswith("-") or _PLACEHOLDER.search(name) or script.exists():
+    if name.startswith("-") or PLACEHOLDER.search(name) or script.exists():
         return
     there = [str(each) for each in script.parent.glob(f"*{script.suffix}")]
     near = nearest_names(name, there, 3)

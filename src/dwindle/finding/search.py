@@ -10,12 +10,13 @@ from pathlib import Path
 
 from dwindle.errors import RangeError, UsageError
 from dwindle.finding.call import signature_of
-from dwindle.finding.command import OURS, CommandRecipe, script_of
+from dwindle.finding.command import CommandRecipe, script_of
 from dwindle.finding.driver import Search
 from dwindle.finding.function import FunctionRecipe, InlineRecipe, name_of
 from dwindle.finding.metric import Metric
 from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
 from dwindle.finding.unit import Unit
+from dwindle.fitting.find_line import OURS
 
 _ABOVE_0 = "a finite number above 0 (λ = 0 is trained beside the range)"
 _DECAY = (sys.float_info.min, sys.float_info.max, _ABOVE_0)

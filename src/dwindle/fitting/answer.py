@@ -139,8 +139,9 @@ def _answer(cell: FittedCell, name: str) -> str:
         return f"{name} ≤ {number(cell.high or cell.value, digits=_EXACT)}"
     if cell.verdict == "at least":
         return f"{name} ≥ {number(cell.low or cell.value, digits=_EXACT)}"
-    if cell.verdict == "does not matter":
-        return f"Weight decay does not matter here; {name} = {value} was lowest."
+    if cell.matters == "no":
+        helps = "matter" if cell.verdict == "does not matter" else "help"
+        return f"{name} = {value} was lowest: weight decay does not {helps} here."
     more = ""
     if cell.needed:
         more = f": {_seeds_wanted(cell.needed, noise_known=cell.noise_known)}"

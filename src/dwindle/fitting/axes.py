@@ -66,6 +66,8 @@ def _cell(
     # A rule knows these quantities only; another axis is one of the user's own.
     known = {k: v for k, v in {**fixed, **cell.scale}.items() if k in SCALES and v > 0}
     at_edge = optimum.at_edge if optimum else None
+    # Not the value: no decay, which may be lowest, has no logarithm.
+    best = math.exp(optimum.log_decay) if optimum else decay(cell.value)
     points = tuple(
         CurvePoint(
             weight_decay=0.0 if math.isinf(typed) else decay(typed) or 0.0,
@@ -82,10 +84,10 @@ def _cell(
     findings = CellFindings(
         value=cell.scale[axis],
         scale=known,
-        optimum=None if at_edge else decay(cell.value),
+        optimum=None if at_edge else best,
         low=high if is_reversed else low,
         high=low if is_reversed else high,
-        matters="no" if cell.verdict == "does not matter" else "cannot tell",
+        matters="no" if cell.matters == "no" else "cannot tell",
         why=cell.why,
         at_edge=at_edge,
         curve=points,

@@ -1,8 +1,6 @@
 """From a table of results to an answer: columns, cells, exponents, what is open."""
 
 import math
-import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +10,18 @@ from dwindle.decay.knobs import resolve_knob
 from dwindle.errors import RefusedError
 from dwindle.fitting.answer import Fit
 from dwindle.fitting.axes import fit_axes
-from dwindle.fitting.cells import Fitted, FittedCell, fit_cell
-from dwindle.fitting.columns import Choice, Columns, find_columns, named
+from dwindle.fitting.cells import Fitted, fit_cell
+from dwindle.fitting.columns import (
+    Choice,
+    Columns,
+    find_columns,
+    named,
+    printed_name,
+)
+from dwindle.fitting.find_line import TO_FILL_IN, find_command, names_in_braces
 from dwindle.fitting.table import Results
 from dwindle.fitting.trainings import CellRows, Sorted, sort_rows
-from dwindle.wording import clean, counted, listed, number
+from dwindle.wording import clean, counted, listed
 
 _MOST_CELLS = 60  # the largest; nobody reads more
 _USUAL = "torch.optim.AdamW"
@@ -77,10 +82,11 @@ def fit_table(  # noqa: PLR0913 - what is left of the choices of fit
         score=found.score,
         notes=tuple(_notes(table, columns, found, fitted)),
     )
-    command = _command(answer, script)
+    command, needed = _command(answer, script)
     # Of the place nothing else depends than rules and what is to be typed.
-    notes = (*answer.notes, note) if note and (axes or command) else answer.notes
-    return replace(answer, command=command, notes=notes)
+    about = (note,) if note and (axes or command) else ()
+    # What the line needs comes first: it may be all that anybody reads.
+    return replace(answer, command=command, notes=(*needed, *answer.notes, *about))
 
 
 def _largest(table: Results, columns: Columns, found: Sorted) -> list[CellRows]:
@@ -152,8 +158,8 @@ def _notes(
         )
     if columns.seed is None:
         notes.append(
-            "No column is a seed: rows count as independent trainings. If all had one "
-            "seed, the interval is for that seed."
+            "No column counts as the seed: rows are independent trainings. If all had "
+            "one seed, the interval is for that seed."
         )
     elif not any(cell.paired for cell in cells):
         notes.append(
@@ -176,68 +182,38 @@ def _notes(
     return notes
 
 
-def _command(answer: Fit, script: Sequence[str]) -> str:
-    """Return what would settle the open cell that needs the least; empty if none is."""
+_SEEDLESS = (
+    "The command takes no {seed}, so that its trainings would not pair, and no line "
+    "would settle what is open: write --seed {seed} where it takes one."
+)
+
+
+def _command(answer: Fit, script: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return what would settle the open cell that needs the least, and its notes.
+
+    Empty where none is open.
+    """
     open_cells = [
-        cell for cell in answer.cells if cell.verdict == "cannot tell" and cell.value
+        cell
+        for cell in answer.cells
+        if cell.verdict == "cannot tell" and cell.value is not None
     ]
     if not open_cells:
-        return ""
+        return "", ()
     cell = min(open_cells, key=lambda each: each.needed or math.inf)
-    return find_command(
+    if script and cell.paired and "seed" not in names_in_braces(script):
+        return "", (_SEEDLESS,)
+    metric = answer.columns.metric
+    notes: tuple[str, ...] = ()
+    if printed_name(metric) is None:
+        shown = clean(metric, limit=40)
+        why = f"{shown} is a column of the file, and hardly what it prints"
+        notes = (f"For {TO_FILL_IN} write the name that your training prints: {why}.",)
+    command = find_command(
         cell,
         knob=answer.typed_into,
-        metric=answer.columns.metric,
+        metric=metric,
         maximize=answer.columns.maximize,
         script=script,
     )
-
-
-_SCRIPT = ("python", "train.py", "--weight-decay", "{weight_decay}", "--seed", "{seed}")
-# What may be a flag of somebody's script; any other name stays out of the line.
-_FLAG = re.compile(r"[A-Za-z][\w.-]*")
-_BESIDE = 10  # times the one λ that was trained: on both sides, as far as is usual
-_FIRST = 3  # trainings of seed 0 that find starts with where it has a guess
-_PER_SEED = 2  # and of every further seed
-_MOST = 200  # a line with more trainings is not what anybody runs next
-
-
-def find_command(
-    cell: FittedCell,
-    *,
-    knob: str,
-    metric: str,
-    maximize: bool,
-    script: Sequence[str] = (),
-) -> str:
-    """Return a line for a shell that trains what would settle a cell that has a value.
-
-    Every word is quoted for a POSIX shell; without the user's own ``script`` its
-    command is one to be filled in.
-    """
-    tried = [decay for decay, _, _ in cell.curve if 0 < decay < float("inf")]
-    low, high = min(tried), max(tried)
-    if low == high:
-        low, high = low / _BESIDE, high * _BESIDE
-    needed = cell.needed or 4
-    words = [
-        *("dwindle", "find", "--knob", knob),
-        *("--low", number(low), "--high", number(high)),
-        *(("--guess", number(cell.value)) if cell.value else ()),
-        *("--trainings", str(min(_FIRST + _PER_SEED * needed, _MOST))),
-        *("--metric", clean(metric)),
-        *(("--maximize",) if maximize else ()),
-        "--",
-        *(script or (*_SCRIPT, *_flags(cell.scale), *_flags(cell.settings))),
-    ]
-    return shlex.join(map(clean, words))
-
-
-def _flags(named: Mapping[str, float] | Mapping[str, str]) -> list[str]:
-    return [
-        f"--{name.replace('_', '-')}={value:g}"
-        if isinstance(value, float)
-        else f"--{name.replace('_', '-')}={value}"
-        for name, value in named.items()
-        if _FLAG.fullmatch(name)
-    ]
+    return command, notes

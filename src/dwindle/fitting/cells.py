@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from dwindle.fitting.compared import Compared, compare_decays
+from dwindle.fitting.as_search import MOST_POINTS, read_between, seed_points
+from dwindle.fitting.compared import Compared, compare_decays, where_none_is_lowest
 from dwindle.fitting.losses import CellLosses
 from dwindle.fitting.seed_table import SeedTable, seed_table
 from dwindle.fitting.trainings import CellRows
@@ -26,14 +27,16 @@ from dwindle.stats.matters import (
     seeds_needed,
 )
 from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
-from dwindle.stats.points import NO_DECAY, Design, Point
+from dwindle.stats.points import Design
 from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
 from dwindle.wording import counted, interval, number
 
 Walls = tuple[float | None, float | None]  # decays below and above that diverge
-Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
+Verdict = Literal[
+    "optimum", "at most", "at least", "does not matter", "does not help", "cannot tell"
+]
 
 _OTHER: Mapping[Edge, Edge] = {"low": "high", "high": "low"}
 _BOUNDS: Mapping[Edge | None, Verdict] = {
@@ -48,7 +51,6 @@ _UNPAIRED_ERROR_AT_ENDS = 0.04  # by a null distribution that is simulated: no t
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
 _SHOWN = 2  # digits of a gain, whose interval is wider than a tenth of it
-_MOST_POINTS = 400  # of a Gaussian process that is read once for every seed
 _ALIKE = "all λ gave one and the same loss: none may have reached the training"
 _HIDDEN = "the noise hides whether decay gains anything"
 
@@ -57,12 +59,14 @@ _HIDDEN = "the noise hides whether decay gains anything"
 class FittedCell:
     """What the trainings of one cell say.
 
-    ``value`` is the weight decay as typed with the lowest loss, ``low`` and ``high``
-    its 90 % limits: None where they are open or where nothing measures the noise.
-    ``verdict`` is what may be claimed of it; ``needed``, how many further seeds with
-    both λ would settle a "cannot tell" (None where no number is known; the fewest that
-    show any noise where ``noise_known`` is false). ``seeds_lost`` counts seeds that
-    diverged at most λ, also where others trained: they are left out. ``compared`` is
+    ``value`` is the weight decay as typed with the lowest loss (that of no decay where
+    every other one looks worse), ``low`` and ``high`` its 90 % limits: None where they
+    are open or where nothing measures the noise. ``verdict`` is what may be claimed of
+    it: "does not help" where decay costs for sure, which is more than to gain nothing;
+    ``needed``, how many further seeds with both λ would settle a "cannot tell" (None
+    where no number is known; the fewest that show any noise where ``noise_known`` is
+    false). ``seeds_lost`` counts seeds that diverged at most λ, also where others
+    trained: they are left out. ``compared`` is
     the best λ that was trained beside the second best, or the two that were chosen.
     """
 
@@ -144,9 +148,10 @@ def fit_cell(
         return Fitted(cell=replace(cell, why=why))
     if paired and losses.are_alike(shared):
         return Fitted(cell=replace(cell, why=_ALIKE, compared=None))
-    if paired:
-        return _fit_paired(cell, losses, shared)
-    return _fit_unpaired(cell, losses)
+    fitted = (
+        _fit_paired(cell, losses, shared) if paired else _fit_unpaired(cell, losses)
+    )
+    return replace(fitted, cell=_where_none_is_lowest(fitted.cell, losses))
 
 
 def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
@@ -177,7 +182,8 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
     optimum = measure_optimum(curve, generator_seed=seed)
     first, last = math.exp(curve.log_decay[0]), math.exp(curve.log_decay[-1])
     walls = losses.walls(math.exp(optimum.log_decay), first=first, last=last)
-    cell = _placed(replace(cell, seeds=table.seeds), losses, optimum, walls)
+    read = read_between(losses, curve, optimum) if curve.has_spread else optimum
+    cell = _placed(replace(cell, seeds=table.seeds), losses, read, walls)
     if not curve.has_spread:
         have = counted(curve.n, "seed")
         why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
@@ -199,28 +205,9 @@ def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     """Read seeds that share few λ, such as those that dwindle find trained."""
     # Their read-out knows a seed's level from two trainings. It compares no λ with an
     # end of the range, so that without λ = 0 nothing is claimed.
-    # The seed of most λ holds the bracket, as the first seed of a search does.
-    several = Counter(
-        seed
-        for decay, of_seed in losses.by_decay.items()
-        for seed in of_seed
-        if decay > 0
-    )
-    fullest = sorted(several, key=lambda seed: -several[seed])
-    seeds = {seed: at for at, seed in enumerate(fullest)}
-    points = [
-        Point(
-            x=math.log(decay) if decay else NO_DECAY,
-            seed=seeds[seed],
-            loss=loss if math.isfinite(loss) else None,
-        )
-        for decay, of_seed in losses.by_decay.items()
-        for seed, each in of_seed.items()
-        if seed in seeds
-        for loss in each
-    ]
-    if len(points) > _MOST_POINTS:
-        why = f"seeds share few λ, and more than {_MOST_POINTS} trainings are too many"
+    points = seed_points(losses)
+    if len(points) > MOST_POINTS:
+        why = f"seeds share few λ, and more than {MOST_POINTS} trainings are too many"
         return replace(cell, why=why)
     low, high = min(losses.positive), max(losses.positive)
     found = read_out(points, Design(low=low, high=high, zero=0.0 in losses.by_decay))
@@ -268,10 +255,10 @@ def _placed(
 ) -> FittedCell:
     """Return the cell with value, limits and edge of an optimum, as typed."""
     low, high = (
-        None if end is None or math.isinf(end) else math.exp(end)
+        None if end is None or math.isinf(end) else losses.tried_near(math.exp(end))
         for end in (optimum.low, optimum.high)
     )
-    edge, best = optimum.at_edge, math.exp(optimum.log_decay)
+    edge, best = optimum.at_edge, losses.tried_near(math.exp(optimum.log_decay))
     if edge:
         low = low if edge == "high" else None
         high = high if edge == "low" else None
@@ -333,6 +320,29 @@ def _by_matters(cell: FittedCell, losses: CellLosses) -> FittedCell:
         why = f"{cell.why}, and no other λ above 0 was trained"
         return replace(cell, low=None, high=None, at_edge=None, why=why)
     return replace(cell, verdict=_BOUNDS[cell.at_edge])
+
+
+def _where_none_is_lowest(cell: FittedCell, losses: CellLosses) -> FittedCell:
+    """Return the cell with no decay as its best one, where nothing else is claimed."""
+    if cell.value is None or cell.verdict in _BOUNDS.values():
+        return cell
+    found = where_none_is_lowest(losses)
+    if found is None:
+        return cell
+    cell = replace(cell, value=losses.typed(0.0), low=None, high=None, at_edge=None)
+    if not found.is_sure:
+        return cell
+    unit, of = (100, " % of the loss without decay") if losses.log_scale else (1, "")
+    ends = [number(unit * each, digits=_SHOWN) for each in (found.least, found.most)]
+    costs = " to ".join(dict.fromkeys(ends))
+    which = "every λ" if found.tried > 1 else "the one λ"
+    return replace(
+        cell,
+        matters="no",
+        verdict="does not help",
+        why=f"{which} that was tried costs {costs}{of}",
+        needed=None,
+    )
 
 
 def _judged_by_ends(

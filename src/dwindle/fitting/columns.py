@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dwindle.decay.read_numbers import read_number
-from dwindle.errors import AmbiguousNameError, UnknownNameError
+from dwindle.errors import AmbiguousNameError, UnknownNameError, UsageError
 from dwindle.fitting import names
 from dwindle.fitting.table import Results, Value, unfit
 from dwindle.wording import clean
@@ -86,8 +86,14 @@ def find_columns(table: Results, choice: Choice) -> Columns:
     written = tuple(table.columns)
     knob = named(choice.knob, written) or _guessed_knob(table)
     metric = named(choice.metric, written) or _guessed_metric(table, knob)
-    free = [name for name in written if name not in {knob, metric}]
-    seed = named(choice.seed, written) or _first(free, names.SEEDS)
+    seed = named(choice.seed, written)
+    _refuse_two_roles(
+        choice, written, {"--knob": knob, "--metric": metric, "--seed": seed}
+    )
+    # What the caller wants to pool, or to have cells by, is no seed by its name.
+    placed = {named(each, written) for each in (*(choice.cells or ()), *choice.ignore)}
+    free = [name for name in written if name not in {knob, metric, *placed}]
+    seed = seed or _first(free, names.SEEDS)
     found = Columns(
         knob=knob,
         metric=metric,
@@ -98,7 +104,7 @@ def find_columns(table: Results, choice: Choice) -> Columns:
         run=_first(free, names.RUNS),
     )
     taken = {seed, found.status, found.progress, found.run}
-    others = [name for name in free if name not in taken]
+    others = [name for name in written if name not in {knob, metric, *taken}]
     return _with_settings(table, found, others, choice)
 
 
@@ -112,6 +118,23 @@ def named(name: str | None, columns: Collection[str]) -> str | None:
     if alike:
         raise AmbiguousNameError("column", clean(name), tuple(map(clean, alike)))
     raise UnknownNameError.among("column", clean(name), map(clean, columns))
+
+
+def _refuse_two_roles(
+    choice: Choice, written: Collection[str], roles: Mapping[str, str | None]
+) -> None:
+    """Refuse a column that is to be pooled, or to make cells, and something else."""
+    taken = {column: option for option, column in roles.items() if column}
+    for option, given in (("--cells", choice.cells or ()), ("--ignore", choice.ignore)):
+        for each in given:
+            column = named(each, written)
+            if column in taken:
+                must = f"{option} must be a column that is nothing else."
+                got = f"{clean(each, limit=40)}, which is that of {taken[column]}"
+                remedy = (
+                    f"Leave it out, or name another column: {taken[column]} COLUMN."
+                )
+                raise UsageError(must, got, remedy)
 
 
 def _with_settings(
@@ -138,9 +161,9 @@ def _with_settings(
         elif len(values) < 2:  # noqa: PLR2004 - one value does not differ
             if known and numbers and numbers[0] is not None:
                 fixed.setdefault(known, numbers[0])
-        elif name in chosen or (known and None not in numbers):
+        elif None not in numbers and (known or _is_scale(name, chosen)):
             scale[known if known and known not in scale else name] = name
-        elif _is_setting(name, len(values), table.rows):
+        elif name in chosen or _is_setting(name, len(values), table.rows):
             settings.append(name)
         else:
             unused.append(name)
@@ -151,6 +174,11 @@ def _with_settings(
         settings=tuple(settings),
         unused=tuple(unused),
     )
+
+
+def _is_scale(name: str, chosen: Collection[str | None]) -> bool:
+    """Whether a column that was chosen for cells is a quantity: a seed is a name."""
+    return name in chosen and not _is_one_of(name, names.SEEDS)
 
 
 def _is_setting(name: str, distinct: int, rows: int) -> bool:
@@ -245,6 +273,12 @@ def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # n
     if table.maximize is not None and _bare(metric) == "value":
         return table.maximize
     return bool(names.larger_is_better(metric))
+
+
+def printed_name(metric: str) -> str | None:
+    """Return a metric as a training prints it, or None: ``value`` is Optuna's name."""
+    plain = _OUTCOME.sub("", metric.strip())
+    return None if _bare(plain) in names.VALUES else plain
 
 
 def _first(names: Sequence[str], alike: frozenset[str]) -> str | None:

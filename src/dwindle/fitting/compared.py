@@ -40,7 +40,12 @@ def compare_decays(all_losses: CellLosses, chosen: Sequence[float]) -> Compared 
     None where fewer than two decays have finite losses, or where nobody chose and
     nothing shows a spread: then the two are the lucky ones.
     """
-    losses, log_scale = _by_decay(all_losses), all_losses.log_scale
+    log_scale = all_losses.log_scale
+    losses = {
+        decay: row
+        for decay, row in _by_decay(all_losses).items()
+        if all(map(math.isfinite, row.values()))
+    }
     pair = [_found(each, losses) for each in chosen]
     if not pair:
         means = {d: sum(v.values()) / len(v) for d, v in losses.items()}
@@ -70,25 +75,64 @@ def compare_decays(all_losses: CellLosses, chosen: Sequence[float]) -> Compared 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoDecay:
+    """Where no decay has the lowest loss: what decay costs, and whether for sure.
+
+    ``least`` and ``most`` are what the tried decays lose against none: as a share of
+    the loss without decay, or in its own unit where losses are not all positive.
+    """
+
+    is_sure: bool
+    least: float
+    most: float
+    tried: int
+
+
+def where_none_is_lowest(all_losses: CellLosses) -> NoDecay | None:
+    """Return what decay costs, if no decay that was tried looks better than none."""
+    # A λ at which one seed diverged may be the best for the others.
+    ended = {
+        decay: {seed: loss for seed, loss in row.items() if math.isfinite(loss)}
+        for decay, row in _by_decay(all_losses).items()
+    }
+    losses = {decay: row for decay, row in ended.items() if row}
+    none = all_losses.typed(0.0)
+    if none not in losses:
+        return None
+    # Within seeds: where some are missing, means over all of them are of other seeds.
+    found = [
+        compare_two(losses[none], of_seed)
+        for decay, of_seed in losses.items()
+        if decay != none
+    ]
+    means = sorted(each.mean for each in found)
+    if not means or means[0] <= 0:
+        return None
+    least, most = means[0], means[-1]
+    if all_losses.log_scale:
+        least, most = math.expm1(least), math.expm1(most)
+    # The luckiest of them: what is sure of it is surer of the others.
+    luckiest = min(found, key=lambda each: each.mean)
+    return NoDecay(
+        is_sure=luckiest.verdict == "better", least=least, most=most, tried=len(found)
+    )
+
+
 def _by_decay(
     losses: CellLosses, *, in_own_unit: bool = False
 ) -> dict[float, dict[str, float]]:
-    """Return the mean loss of every seed at every decay that never diverged."""
+    """Return the mean loss of every seed at every decay; infinite where it diverged."""
     takes_logs = losses.log_scale and not in_own_unit
 
     def read(loss: float) -> float:
         return math.log(loss) if takes_logs and 0 < loss < math.inf else loss
 
-    means = {
+    return {
         losses.typed(decay): {
             seed: fmean(map(read, each)) for seed, each in row.items()
         }
         for decay, row in losses.by_decay.items()
-    }
-    return {
-        decay: row
-        for decay, row in means.items()
-        if all(map(math.isfinite, row.values()))
     }
 
 

@@ -49,6 +49,7 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         UnknownNameError: If a named column is not there.
         AmbiguousNameError: If several columns may be meant.
         RangeError: If a decay to compare was not trained.
+        UsageError: If the script takes no ``{weight_decay}``.
         RefusedError: If no two trainings differ in the weight decay alone.
 
     Example:
@@ -69,8 +70,12 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     # Imported here: numpy is, and naming this function must cost nothing.
     from dwindle.fitting.build import fit_table
     from dwindle.fitting.columns import Choice
+    from dwindle.fitting.find_line import refuse_without_decay
     from dwindle.fitting.results import read_results
 
+    if script:
+        # Before anything is read: dwindle find would refuse the line.
+        refuse_without_decay(script)
     choice = Choice(
         knob=knob,
         metric=metric,

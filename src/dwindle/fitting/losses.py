@@ -22,10 +22,13 @@ class CellLosses:
     is_reversed: bool
     by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    _given: dict[float, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         typed = {training.weight_decay for training in self.rows.trainings}
         decay_of = {each: self.typed(each) for each in typed}
+        # As it was typed: a reciprocal of a reciprocal may differ in its last digit.
+        self._given = {decay: each for each, decay in decay_of.items()}
         if len(typed) > MOST_DECAYS:
             # A percent apart are one: no curve of losses shows the difference.
             decay_of = {
@@ -93,8 +96,16 @@ class CellLosses:
         under = max((decay for decay in walls if decay < best), default=None)
         return under, min((decay for decay in walls if decay > best), default=None)
 
+    def tried_near(self, decay: float) -> float:
+        """Return the decay that was tried where this is one but for its last digits."""
+        # exp(ln 0.1) is 0.10000000000000002.
+        nearest = min(self.positive, key=lambda each: abs(each - decay))
+        return nearest if math.isclose(nearest, decay, rel_tol=1e-9) else decay
+
     def typed(self, decay: float) -> float:
         """Return a decay as the user types it, and what was typed as a decay."""
+        if decay in self._given:
+            return self._given[decay]
         if not self.is_reversed:
             return decay
         return 1 / decay if decay else math.inf

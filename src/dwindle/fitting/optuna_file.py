@@ -7,6 +7,7 @@ Trials of the first schema (before Optuna 3) hold their value and direction them
 
 import json
 import math
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from dwindle.errors import AmbiguousNameError, DataFilesError, UnknownNameError
-from dwindle.fitting.table import MOST_ROWS, Results, Value, too_many_rows, unfit
+from dwindle.fitting.table import KINDS, MOST_ROWS, Results, Value, too_many_rows, unfit
+from dwindle.store.connect import APPLICATION_ID
 from dwindle.wording import clean
 
 # A file may define a view under the name of a table: it must not run forever.
@@ -43,6 +45,10 @@ def read_optuna(path: Path, *, study: str | None = None) -> Results:
                 for (name,) in connection.execute("SELECT name FROM sqlite_master")
             }
             if not tables >= _NEEDED:
+                mark = connection.execute("PRAGMA application_id").fetchone()[0]
+                if mark == APPLICATION_ID:
+                    remedy = f"What it says: dwindle report {shlex.quote(str(path))}"
+                    raise unfit(str(path), KINDS, "a store of dwindle", remedy)
                 got = f"a SQLite file without {', '.join(sorted(_NEEDED - tables))}"
                 raise _no_optuna(path, "a file of Optuna", got)
             number, name = _chosen(connection, study)

@@ -69,7 +69,8 @@ def _read_file(path: Path, study: str | None) -> Results:
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise unfit(str(path), "a file that can be read", str(error)) from None
+        got = (error.strerror or str(error)).lower()
+        raise unfit(str(path), "a file that can be read", got) from None
     if size > MOST_BYTES:
         got = f"{size:,} bytes, more than {MOST_BYTES:,}"
         raise unfit(str(path), "a table that fits into memory", got)

@@ -157,6 +157,12 @@ def held_out_gains(
         return np.zeros(len(judged))
     everywhere = np.ones(logs.shape, dtype=bool)
     smooth = _smoothed((logs.sum(axis=0) - logs) / (len(logs) - 1), everywhere)
+    rows = np.arange(len(logs))
+    # A seed without the λ that the others choose shows nothing of it. Where most have
+    # theirs these alone count; in a random search each takes the best that it has.
+    has = usable[rows, smooth.argmin(axis=1)]
+    if has.sum() >= max(SEEDS_FOR_AN_INTERVAL, len(judged) / 2):
+        judged = np.flatnonzero(has)
     chosen = np.where(usable, smooth, np.inf).argmin(axis=1)
     # Whether the others gain is seen from those that have the reference: levels differ.
     counts = (known.sum() - known)[:, None]
@@ -165,7 +171,6 @@ def held_out_gains(
     filled = np.where(known, reference, 0.0)
     expected = (filled.sum() - filled) / counts[:, 0]
     own = _smoothed(logs, usable)
-    rows = np.arange(len(logs))
     gains = np.where(same[rows, chosen] < expected, reference - own[rows, chosen], 0.0)
     found: FloatArray = gains[judged]
     return found
