@@ -102,6 +102,22 @@ CASES = {
         ],
         {},
     ),
+    "decay that costs": (
+        [
+            {"wd": wd, "seed": s, "loss": 1 + 0.3 * wd / (wd + 0.003) + 0.01 * s}
+            for wd in (0, 0.001, 0.01, 0.1)
+            for s in range(4)
+        ],
+        {},
+    ),
+    "Optuna's column, and a command without a seed": (
+        [{"wd": 10.0**-k, "seed": 0, "value": 2 + abs(k - 2)} for k in range(5)],
+        {"script": ["python", "t.py", "--wd", "{weight_decay}"]},
+    ),
+    "Optuna's column": (
+        [{"wd": 10.0**-k, "seed": 0, "value": 2 + abs(k - 2)} for k in range(5)],
+        {},
+    ),
     "two rows": ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.01, "loss": 1.0}], {}),
 }
 
