@@ -16,7 +16,7 @@ from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import READ, TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import DwindleError, RangeError
+from dwindle.errors import AuditTargetError, DwindleError, RangeError
 
 # TrainingArguments(...).to_json_string() of transformers 5.23.0, as it wrote it.
 REAL = str(Path(__file__).with_name("training_arguments_5_23.json"))
@@ -245,6 +245,16 @@ def test_options_without_a_counterpart_are_not_guessed():
     """A schedule that dwindle has no shape for is none, rather than one like it."""
     for name, options in UNFOLLOWED.items():
         assert followed(name.strip(), options) is None, name
+
+
+def test_a_number_below_0_is_refused_with_file_and_key(write):
+    """The optimizer would refuse it without saying where it stands."""
+    for key in ("weight_decay", "learning_rate"):
+        path = write({"max_steps": 100, key: -1})
+        with pytest.raises(AuditTargetError) as raised:
+            read_setting_of(path)
+        assert (raised.value.target, raised.value.got) == (path, "-1")
+        assert key in raised.value.must
 
 
 # lr, decay, steps, warm-up and shape -> what a weight keeps, in percent: AdamW in

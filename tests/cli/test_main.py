@@ -18,12 +18,14 @@ from dwindle.wording import handler_of_missing_letters
 
 
 def _command_that(raises, monkeypatch):
-    """Put a command named ``rules`` in place that raises what it is told to."""
+    """Put a module in place whose command, every one, raises what it is told to."""
 
     def command(**_):
         raise raises
 
     module = types.SimpleNamespace(OPTIONS=(), command=command)
+    for each in COMMANDS:  # some are objects of a module
+        vars(module).update(dict.fromkeys(each.home[1:], module))
     monkeypatch.setattr(entry, "import_module", lambda _: module)
 
 
@@ -128,6 +130,17 @@ def test_an_interrupt_is_130_and_no_error(monkeypatch, capsys):
         _command_that(raised, monkeypatch)
         assert main(["rules"]) == 130
         assert capsys.readouterr().err.startswith("Interrupted")
+
+
+def test_only_a_command_that_saves_has_something_to_go_on_with(monkeypatch, capsys):
+    """Others print what they compute, and have kept nothing."""
+    printed = {}
+    _command_that(KeyboardInterrupt(), monkeypatch)
+    for word in (each.name for each in COMMANDS):
+        assert main([word]) == 130
+        printed[word] = capsys.readouterr().err.strip()
+    short = {word for word, text in printed.items() if text == "Interrupted."}
+    assert printed.keys() - short == {"find", "tune", "study", "answer"}
 
 
 @pytest.mark.parametrize("words", [["knobs"], ["knobs", "--json"], ["--version"]])

@@ -93,6 +93,9 @@ def test_a_table_that_is_none_is_refused(capsys, tmp_path):
     for name, text in TABLES.items():
         table.write_text(text)
         found[name] = refused(capsys, *line)["kind"]
+    for row, lr in enumerate(("nan", "-1", "inf"), start=2):
+        table.write_text("lr\n" + "0.1\n" * (row - 2) + f"{lr}\n")
+        assert f"'{lr}' in row {row}" in refused(capsys, *line)["facts"]["value"]
     assert found == dict.fromkeys(TABLES, "RangeError")
     table.write_text("0.1\n0.1\n0.1\n")
     assert refused(capsys, *line, "--steps", "2")["kind"] == "RangeError"

@@ -71,6 +71,8 @@ DEFAULTS = [
     (PERCEPTRON, {"nesterov": False}, True),
     ("torch.optim.SGD", {}, True),
     ("torch.optim.SGD", {"momentum": 0.0}, False),
+    # The cycle moves the momentum, and no default is used.
+    ("torch.optim.SGD", {"schedule": "one-cycle", "steps": 100}, False),
     ("torch.optim.AdamW", {}, False),  # its decay goes through no momentum
     ("half-life:steps", {}, False),
 ]

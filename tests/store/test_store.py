@@ -197,6 +197,15 @@ def test_a_lock_whose_file_was_removed_meanwhile_holds_nobody_out(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_file_is_no_store_to_read(tmp_path):
+    """It may be written to; there is nothing to read, and nobody else's program."""
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(StoreFormatError) as refused:
+        read_study(path)
+    assert refused.value.found == "an empty file"
+
+
 def test_other_files_are_refused(tmp_path):
     """A newer store, a text and another program's database are refused, and stay."""
     newer, text, foreign = (tmp_path / name for name in ("n.db", "notes.txt", "f.db"))

@@ -37,7 +37,7 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import RangeError, UnknownNameError
+from dwindle.errors import AuditTargetError, RangeError, UnknownNameError
 
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
@@ -167,6 +167,10 @@ def _read(values: Values, *, devices: int) -> Reading:
             got = f"{flat[key]!r}" if key in flat else "none"
             why = f"It must have {key} as a number. Got {got}."
             raise file_not_read(values.path, trainer.name, why)
+        if value < 0:
+            remedy = f"Write {line_for(values.path, key, abs(value))}, if it is that."
+            must = f"have a number of at least 0 as {key}"
+            raise AuditTargetError(values.path, must, f"{value:g}", remedy)
     return reading
 
 

@@ -244,7 +244,11 @@ def arguments_in(path: str, settings: Settings) -> Settings:
     if found is None:
         must = "hold TrainingArguments, at its top or under one name"
         names = ", ".join(sorted(inside or settings)[:5]) or "nothing"
-        got = f"several that could be: {names}" if inside else f"the names {names}"
+        got = f"several that could be: {names}"
+        if len(inside) <= 1:
+            got = f"{names}, which is none of a trainer that is known here"
+        if not inside:
+            got = f"the names {names}"
         remedy = (
             "It needs learning_rate, weight_decay or other names of TrainingArguments."
         )

@@ -1,6 +1,7 @@
 """What a person types: KNOB=VALUE, the facts of a run, and ``before:after``."""
 
 import csv
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,9 +122,11 @@ def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
     for number, row in enumerate(rows[has_head:], start=1 + has_head):
         text = row[place or 0].strip() if len(row) > (place or 0) else ""
         lr = read_numbers.read_number(text)
-        if lr is None:
+        if lr is None or not 0 <= lr < math.inf:
             got = f"{text!r} in row {number:,} of {path}"
-            raise RangeError(option, got, "an lr in every row", remedy)
+            raise RangeError(
+                option, got, "a finite lr of at least 0 in every row", remedy
+            )
         lrs.append(lr)
     if not lrs:
         raise RangeError(option, f"{path}, which has no lrs", must, remedy)

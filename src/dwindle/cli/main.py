@@ -30,6 +30,8 @@ from dwindle.wording import handler_of_missing_letters
 INTERRUPTED = 130
 _HELP = {"--help", "-h"}
 _SAVED = "What was saved is kept; the same command again continues."
+# Commands that train, and save what they have. The others have nothing to go on with.
+_SAVING = frozenset({"find", "tune", "study", "answer"})
 # Which extra installs a library that a command may ask for.
 _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn"), "study"),
@@ -80,7 +82,8 @@ def main(args: Sequence[str] | None = None) -> int:
         with _ends_are_interruptions():
             return _run_into_pipe(words)
     except KeyboardInterrupt:
-        print(f"Interrupted. {_SAVED}", file=sys.stderr)
+        saved = f" {_SAVED}" if _SAVING & {*ours} else ""
+        print(f"Interrupted.{saved}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if debug:

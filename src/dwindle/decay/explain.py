@@ -357,7 +357,14 @@ class _Explainer:
         except (OscillationError, RangeError) as error:
             swings = isinstance(error, OscillationError)
             code = "oscillation" if swings else "impossible"
-            self._remarks.append(Remark(code, str(error)))
+            text = str(error)
+            # Who typed a decay has typed no shrink, which is its product with the lr.
+            if getattr(error, "name", "") == "shrink_per_step" and self._knob.family:
+                text = (
+                    "A step must take less than the whole weight. Got "
+                    f"{error.value:g} times it. Lower the weight decay or the lr."
+                )
+            self._remarks.append(Remark(code, text))
         except OverflowError:
             self._remarks.append(Remark.of("growth"))
         # 1 over a shrink that is below the smallest float.
@@ -424,8 +431,10 @@ class _Explainer:
             )
             if whole is None:
                 return {}
-        # Without decay, or without steps, nothing settles.
-        if name is None or 0 in {self._number, run.lr}:
+        # Without decay, or without steps, nothing settles; nor where a step takes more
+        # than the whole weight, which has a note by now.
+        codes = {each.code for each in self._remarks} if shrink is None else set()
+        if name is None or 0 in {self._number, run.lr} or "impossible" in codes:
             return {}
         balance = EQUILIBRIA[name]
         there = self._attempt(

@@ -162,7 +162,10 @@ def default_note(knob: Knob, run: Run) -> str:
     own = knob.options
     if not has_momentum(knob) or own.momentum is None or own.needs_momentum:
         return ""
-    taken = {} if run.is_given("momentum") else {"momentum": f"{own.momentum:g}"}
+    # A cycle moves the momentum: the library's default is that of no step.
+    is_moved = run.schedule.cycled_momentum is not None
+    is_open = not is_moved and not run.is_given("momentum")
+    taken = {"momentum": f"{own.momentum:g}"} if is_open else {}
     if own.nesterov and resolved(knob, run).momentum and not run.is_given("nesterov"):
         taken["nesterov"] = "True"
     if not taken:

@@ -154,7 +154,10 @@ def _create(db: sqlite3.Connection) -> None:
 def _check_format(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of a store, which may be an older one; refuse other files."""
     if _number(db, "PRAGMA application_id") != APPLICATION_ID:
-        raise StoreFormatError(str(path), "an SQLite file of another program", REMEDY)
+        found = "an SQLite file of another program"
+        if not path.stat().st_size:  # SQLite opens it as a database without tables
+            found = "an empty file"
+        raise StoreFormatError(str(path), found, REMEDY)
     version = _number(db, "PRAGMA user_version")
     if not 1 <= version <= VERSION:
         found = f"schema version {version}; this dwindle reads up to version {VERSION}"
