@@ -30,7 +30,7 @@ from dwindle.decay.remarks import Remark
 from dwindle.decay.rescaling import Rescaling
 from dwindle.decay.rules import Rule
 from dwindle.decay.verified import Passed
-from dwindle.finding.curve import Tried
+from dwindle.finding.curve import Harm, Tried
 from dwindle.finding.found import Found
 from dwindle.findings.model import Findings
 from dwindle.fitting.answer import Fit
@@ -141,6 +141,7 @@ _found = some_of(
     *("stopped_because", "why_null", "conditions", "half_life", "e_folds"),
     "former",
     curve=list[some_of(Tried, "weight_decay", "seed", "loss", "status")],
+    harms=list[some_of(Harm, "value", "worse_by", "is_share")],
 )
 _tuned = some_of(
     Tuned,

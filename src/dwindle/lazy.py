@@ -28,7 +28,5 @@ def lazy_names(
         setattr(sys.modules[package], name, found)
         return found
 
-    def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
-
-    return [*homes], find, names
+    # What a module imports for itself is nobody's to complete.
+    return [*homes], find, lambda: [*homes]

@@ -207,6 +207,23 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.{5 if _NEARLY_ALL < share < 1 else 3}g}%"
 
 
+def no_gain(why: str, harms: Sequence[str] = ()) -> str:
+    """Return what to say where no decay helps; no gain is not no difference.
+
+    Args:
+        why: What shows it, in a few words.
+        harms: Decays that are clearly worse than none, each with how much.
+
+    Example:
+        >>> no_gain("x", ["0.1 by 3%", "1 by 28%"])
+        'Decay does not help measurably here (x). It hurts at 0.1 by 3% and 1 by 28%.'
+
+    """
+    reason = f" ({why})" if why else ""
+    hurts = f" It hurts at {listed(harms)}." if harms else ""
+    return f"Decay does not help measurably here{reason}.{hurts}"
+
+
 def time_on(clock: str, value: float) -> str:
     """Return a time on a clock; a time on the clock ``run`` is a share of the run.
 

@@ -15,9 +15,11 @@ from cli.lines import as_json, error_of, run
 from finding.formula import BEST, SCRIPT
 
 from dwindle.cli.find import read_seconds
+from dwindle.decay.run import Run
 from dwindle.errors import RangeError
 from dwindle.finding.found import found_of
 from dwindle.finding.records import find_from_stored
+from dwindle.finding.unit import Unit
 from dwindle.store.store import read_store
 
 SEARCH = "find --knob torch.optim.AdamW --low 1e-3 --high 1"
@@ -76,13 +78,17 @@ def test_json_has_the_fields_of_the_design(here, capsys):
     found = found_by(line, capsys)
     assert list(found) == [
         *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
-        *("trainings", "seeds", "paired"),
+        *("harms", "trainings", "seeds", "paired"),
         *("stopped_because", "curve", "why_null", "conditions", "half_life"),
         "e_folds",
         "former",
     ]
     assert (found["knob"], found["trainings"]) == ("torch.optim.AdamW", 9)
     assert (found["stopped_because"], found["matters"]) == ("trainings", "cannot tell")
+    # One seed and a pair: the value has no interval yet, and says why.
+    assert (found["low"], found["high"]) == (None, None)
+    assert found["value"]
+    assert found["why_null"]
     assert set(found["curve"][0]) == {"weight_decay", "seed", "loss", "status"}
     assert len(found["curve"]) == 9
     facts = {"lr": 1e-3, "batch_size": 10, "dataset_size": 100, "epochs": 5.0}
@@ -294,6 +300,42 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     best = math.log(2) / (1e-2 * BEST) / 10
     assert abs(math.log(found["value"] / best)) < math.log(1.5)
     assert found["half_life"]["epochs"] == pytest.approx(found["value"])
+    # A plan has both numbers of each training, and no decay is a half-life without end.
+    plan = found_by(f"find {knob} {facts} mine:train --dry-run", capsys)
+    assert (plan["knob"], plan["typed"]) == ("half-life:epochs", "torch.optim.AdamW")
+    assert plan["first_at_knob"][-1] is None
+    assert plan["first"][-1] == 0
+    for there, here_ in zip(
+        plan["first"][:-1], plan["first_at_knob"][:-1], strict=True
+    ):
+        steps = math.log(2) / -math.log1p(-1e-2 * there)
+        assert steps / 10 == pytest.approx(here_, rel=1e-4)
+
+
+def test_an_interval_is_typed_as_its_value_is(capsys):
+    """In decays as in half-lives, of which the longest is the least decay."""
+    facts = "--lr 1e-2 --batch-size 10 --dataset-size 100 --epochs 5"
+    knob = "--knob half-life:epochs --as torch.optim.AdamW --low 1 --high 1000"
+    line = f"find {knob} {facts} mine:train --store it.db"
+    assert run(line, capsys)[0] == 0
+    found = found_of(find_from_stored(read_store(Path("it.db"))))
+    numbers = ("value", "high", "low"), ("value", "low", "high")
+    for here_, there in zip(*numbers, strict=True):
+        steps = 10 * getattr(found, here_)
+        decay = -math.expm1(-math.log(2) / steps) / 1e-2
+        assert getattr(found.typed, there) == pytest.approx(decay, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "there"),
+    [(0.0, math.inf, (0.0, math.inf)), (None, None, (None, None))],
+)
+def test_open_ends_of_a_half_life_are_open_ends_of_a_decay(low, high, there):
+    """A half-life of 0 is decay without limit; what has no interval has none there."""
+    run_facts = Run(lr=1e-3, batch_size=10, dataset_size=100, epochs=5)
+    unit = Unit.from_names("half-life:epochs", "torch.optim.AdamW", run_facts)
+    typed = unit.typed_of(10.0, low, high)
+    assert (typed.low, typed.high) == there
 
 
 def test_a_page_and_a_picture_are_written(capsys):

@@ -372,3 +372,22 @@ def test_kill_9_leaves_no_process(tmp_path, victim):
 
 def _command(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sed", "sede", "Seed", "seeds", "random_seed"])
+def test_a_mistyped_seed_is_refused(name):
+    """All trainings would have one seed; what else is in braces is somebody's own."""
+    words = (sys.executable, "-c", "", "{weight_decay}", f"{{{name}}}")
+    with pytest.raises(UsageError) as refused:
+        CommandRecipe(words=words, metric=LOSS)
+    assert refused.value.got == f"{{{name}}}"
+    assert "{seed}" in refused.value.remedy
+    CommandRecipe(words=(*words, "{seed}"), metric=LOSS)
+
+
+def test_other_names_in_braces_are_known_to_stay():
+    """JSON and Jinja are no names in braces, and {step} is one."""
+    others = ('{"seed": 1}', "{step}", "{{sed}}", "${sed}", "{}", "{part}")
+    words = (sys.executable, "-c", "", "{weight_decay}", *others)
+    found = CommandRecipe(words=words, metric=LOSS)
+    assert found.left_as_they_are == ("step", "part")

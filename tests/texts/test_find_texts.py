@@ -3,6 +3,7 @@
 ``--snapshot-update`` writes the texts anew; read them before they are kept.
 """
 
+import random
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ CASES = {
     "an accuracy": (
         lambda: Formula(loss=lambda decay, seed: 1 - loss_of(decay, seed) / 2),
         {"maximize": True, "trainings": 12},
+    ),
+    "it only hurts": (
+        lambda: Formula(loss=lambda decay, seed: 1 + decay / 3 + seed / 100),
+        {},
+    ),
+    "nothing can be told": (
+        lambda: Formula(loss=lambda *told: random.Random(f"2{told}").gauss(1, 0.04)),  # noqa: S311 no secret
+        {"trainings": 22},
     ),
     "at an edge": (Formula, {"low": 1e-6, "high": 1e-4, "trainings": 12}),
 }

@@ -218,6 +218,9 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     axes = "--proxy width=64,128 --target width=256"
     plan = as_json(f"{line} {axes} --dry-run", capsys)
     assert plan["cells"] == [{"width": 64}, {"width": 128}]
+    given = "(weight_decay=0.001, seed=0, width=64)"
+    assert plan["training"] == f"wide:train{given}"
+    assert plan["training"] in run(f"{line} {axes} --dry-run", capsys)[1]
     assert not list(tmp_path.glob("*.db"))
     found = as_json(f"{line} {axes}", capsys)
     assert list(found) == [

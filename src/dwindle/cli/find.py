@@ -214,11 +214,25 @@ def outputs_of(
     if search.conditions.maximize and not asked["maximize"]:
         metric = search.conditions.metric
         note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
+    _warn_of_unknown_names(search)
     path = store_named_after(search.conditions.training, what)
     path = Path(asked["store"]) if asked["store"] else path
     to = Outputs.of(asked, as_json=as_json)
     to.check((*asked["inputs"], *files_of_store(path)))
     return path, to
+
+
+def _warn_of_unknown_names(search: "Search") -> None:
+    """Say which names in braces the command gets as they stand."""
+    from dwindle.finding.command import CommandRecipe
+    from dwindle.fitting.find_line import OURS
+
+    recipe = search.recipe
+    if not isinstance(recipe, CommandRecipe) or not recipe.left_as_they_are:
+        return
+    names = listed([f"{{{name}}}" for name in recipe.left_as_they_are], most=3)
+    ours = listed([f"{{{name}}}" for name in (*OURS, *recipe.scale_names)])
+    _warn(f"{names} in the command stays as it is: only {ours} are replaced.")
 
 
 def _warn(text: str) -> None:
@@ -324,30 +338,45 @@ def at_most(most: int, usual: tuple[int, int]) -> str:
     return f"{most} trainings{ends}"
 
 
+def first_training(search: "Search") -> str:
+    """Return the first training of a search as somebody would type it."""
+    from dwindle.finding.command import CommandRecipe, typed
+    from dwindle.finding.driver import first_round
+
+    spec, recipe = search.spec, search.recipe
+    values = {
+        "weight_decay": first_round(search)[0].typed,
+        "seed": "0",
+        **{name: typed(value) for name, value in spec.scale.items()},
+    }
+    if isinstance(recipe, CommandRecipe):
+        return shlex.join(recipe.filled(values))
+    given = [f"{k}={v}" for k, v in values.items() if k != "seed" or recipe.has_seed]
+    return f"{spec.name}({', '.join(given)})"
+
+
 def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
     from dwindle.finding.driver import first_round
 
-    spec, asked = search.spec, first_round(search)
-    from dwindle.finding.command import CommandRecipe, typed
-
-    first, recipe = asked[0].typed, search.recipe
-    training = f"{spec.name}(weight_decay={first}, seed=0)"
-    if isinstance(recipe, CommandRecipe):
-        training = shlex.join(
-            recipe.filled(
-                {
-                    **{name: typed(value) for name, value in spec.scale.items()},
-                    "weight_decay": first,
-                    "seed": "0",
-                }
-            )
-        )
+    spec, unit, training = search.spec, search.unit, first_training(search)
+    asked = first_round(search)
+    typed = [float(each.typed) for each in asked]
+    at_knob = [unit.number_from_x(each.x) for each in asked]
     if as_json:
-        plan = {"first": [float(each.typed) for each in asked], "store": str(path)}
+        plan = {"first": typed, "typed": unit.typed.name, "knob": unit.knob.name}
+        plan |= {"first_at_knob": at_knob, "store": str(path)}
         print_json({**plan, "trainings": spec.trainings, "training": training})
         return
+    first = ", ".join(map(number, typed))
+    in_unit = f"{unit.knob.name} {', '.join(map(number, at_knob))}"
+    there = f"{unit.typed.symbol} {first} in {unit.typed.name}"
+    # One number has no unit where two of them are in use.
     rows = {
-        "first": ", ".join(number(float(each.typed)) for each in asked),
+        **(
+            {"first": in_unit, "typed": there}
+            if unit.is_converted
+            else {"first": first}
+        ),
         "then": "two values near the best for each further seed",
         "until": f"the 90 % interval is within a factor {spec.within:g}",
         "at most": at_most(spec.trainings, USUAL),

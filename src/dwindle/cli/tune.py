@@ -11,7 +11,7 @@ from dwindle.cli.output import note, print_json, show
 from dwindle.cli.report import show_kept
 from dwindle.cli.training_file import Asked, asked_of
 from dwindle.errors import RangeError, UsageError
-from dwindle.show import facts
+from dwindle.show import Line, facts
 from dwindle.wording import counted, listed, number
 
 if TYPE_CHECKING:
@@ -44,11 +44,18 @@ PROXY = Option(
     "--proxy", "small scales: width=64,128,256", "X=N,N,..", read_axis, repeats=True
 )
 TARGET = Option("--target", "the large scale: width=1024", "X=N,..", of_find.read_scale)
+_HERE = {
+    "--store": Option("--store", "where results are kept; SCRIPT-tune.db here", "PATH")
+}
 OPTIONS = (
     *(each for each in of_find.OPTIONS[:2]),
     PROXY,
     TARGET,
-    *(each for each in of_find.OPTIONS[2:] if each.name not in _NOT_HERE),
+    *(
+        _HERE.get(each.name, each)
+        for each in of_find.OPTIONS[2:]
+        if each.name not in _NOT_HERE
+    ),
 )
 NEEDED = {**of_find.NEEDED, "proxy": "width=64,128,256", "target": "width=1024"}
 # Of its file: two tables have quantities for keys.
@@ -117,10 +124,14 @@ def _print_plan(
     *,
     as_json: bool,
 ) -> None:
-    most = first.spec.trainings
+    most, training = first.spec.trainings, of_find.first_training(first)
     if as_json:
-        plan = {"cells": [dict(cell) for cell in cells], "target": dict(target)}
-        print_json({**plan, "trainings": most * len(cells), "store": str(path)})
+        plan: dict[str, object] = {
+            "cells": [dict(cell) for cell in cells],
+            "target": dict(target),
+        }
+        plan |= {"trainings": most * len(cells), "store": str(path)}
+        print_json({**plan, "training": training})
         return
     rows = {
         "cost": _cost(cells, most),
@@ -128,7 +139,7 @@ def _print_plan(
         "target": f"{_text(target)}: nothing is trained there",
         "kept in": str(path),
     }
-    show("", facts(rows, indent=2), "")
+    show("", facts(rows, indent=2), "", Line(text=training, indent=2, whole=True), "")
 
 
 def _text(scale: Scale) -> str:

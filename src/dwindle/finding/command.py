@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from dwindle.errors import UsageError
-from dwindle.errors.nearest import nearest_names
+from dwindle.errors.nearest import nearest_names, typing_mistakes
 from dwindle.finding.group import Group, how_it_ended
 from dwindle.finding.metric import (
     Metric,
@@ -39,6 +39,7 @@ from dwindle.wording import listed
 # A crash of Python then says where. PYTHONUNBUFFERED would save more of what was
 # printed, but it writes each word by itself: lines of several processes would mix.
 _HELPS_PYTHON = {"PYTHONFAULTHANDLER": "1"}
+_MISTAKES = 1  # of typing: {sed}, {sede}
 # What runs a script that is its first argument.
 _INTERPRETER = re.compile(r"(python|bash|sh|zsh|Rscript|julia|node|perl|ruby)[\d.]*$")
 
@@ -59,6 +60,16 @@ class CommandRecipe:
     def __post_init__(self) -> None:
         _refuse_what_cannot_run(self.words)
         refuse_without_decay(self.words, {*OURS, *self.scale_names})
+        self._refuse_mistyped_seed()
+
+    def _refuse_mistyped_seed(self) -> None:
+        """Refuse {sed}: the seeds would all be one, and nothing would say so."""
+        # A scale that does not arrive is refused elsewhere; {part} may be no {port}.
+        for name in () if self.has_seed else self.left_as_they_are:
+            written = name.casefold()
+            if "seed" in written or typing_mistakes(written, "seed") <= _MISTAKES:
+                must = "A name in braces that means the seed must be {seed}."
+                raise UsageError(must, f"{{{name}}}", "Write {seed}.")
 
     @property
     def placeholders(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dwindle.report import vega
 from dwindle.report.render import NotebookFigure
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Kind, Size, Spec
-from dwindle.wording import number
+from dwindle.wording import number, percent
 
 _MARGIN = 1.3  # of the range on both sides, so that no symbol is cut
 _PICTURE = Size(width=520, height=260, lettering=11)
@@ -29,6 +29,25 @@ class Tried:
     def is_without(self) -> bool:
         """Whether it had no decay; a knob that runs backwards has infinity for that."""
         return self.value in {0, math.inf}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harm:
+    """A decay that is clearly worse than none, and by how much.
+
+    ``worse_by`` is a share of the loss without decay, or, with ``is_share`` False
+    (losses that are not all positive), in units of the metric.
+    """
+
+    value: float
+    worse_by: float
+    is_share: bool
+
+    def __str__(self) -> str:
+        """Return it as a part of a sentence."""
+        share = f"{percent(self.worse_by)} of the loss"
+        much = share if self.is_share else f"{self.worse_by:.3g}"
+        return f"{number(self.value)} by {much}"
 
 
 @dataclass(frozen=True, kw_only=True)

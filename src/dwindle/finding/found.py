@@ -11,7 +11,7 @@ from dwindle import wording
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.errors import DwindleError
-from dwindle.finding.curve import Curve, Tried
+from dwindle.finding.curve import Curve, Harm, Tried
 from dwindle.finding.records import (
     Former,
     OwnConditions,
@@ -27,7 +27,7 @@ from dwindle.finding.rounds import (
     rounded,
     seed_shows,
 )
-from dwindle.finding.unit import Unit, place_of
+from dwindle.finding.unit import Typed, Unit, place_of
 from dwindle.plain import Plain, to_plain
 from dwindle.report.render import ShownWithFigure
 from dwindle.show import Column, Line, Sheet, Styled, Table, facts
@@ -42,17 +42,20 @@ _STOPPED = {
     "trainings": "the limit of trainings is reached",
     "time": "the time is over",
     "edge": "the best value lies beyond what could be searched",
-    "no effect": "decay makes no measurable difference",
+    "no effect": "no decay helps measurably",
     "no optimum": "no value has a lowest loss",
     None: "not finished: run the same line again to continue",
 }
+_NO_INTERVAL = "no interval: that takes 4 seeds or more"
 # More trainings than these no figure can show, and nobody reads.
 MOST_SHOWN = 1_000
 # Facts that make a half-life in epochs and e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
+# A note has three decays that hurt: the first, the last and the one in the middle.
+_HARMS_TOLD = 3
 _TOLD = (
     *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
-    *("trainings", "seeds", "paired"),
+    *("harms", "trainings", "seeds", "paired"),
     *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
     "former",
 )
@@ -76,20 +79,21 @@ class Found(ShownWithFigure, Plain):
             it is not known, or losses are not all positive.
         gain_low: Lower end of its 90 % interval, by the seeds that trained both.
         gain_high: Upper end.
+        harms: Decays of the range that are clearly worse than none, from low to high.
         trainings: How many gave a result.
         seeds: How many seeds they had.
         paired: Whether the losses of a seed go together over the decay; None where that
             cannot be told yet.
         needed: About how many further seeds would make the interval as narrow as asked.
+        matters_needed: About how many would decide whether decay matters.
         stopped_because: Why the search stopped; None while it is not finished.
         curve: Every training.
         mean_curve: (value, loss) of the mean curve.
-        why_null: Why there is no value.
+        why_null: Why there is no value, or no interval of it.
         conditions: What the value holds for.
         half_life: Half-life of the value on every clock, None where it is not known.
         e_folds: What the run takes off a weight with zero gradient, in e-folds.
-        typed: What a training gets for the value, where it is another number, by the
-            name of its knob.
+        typed: What a training gets for the value, where it is another number.
         notes: What else to know.
         former: Trainings of the file under conditions of before; they do not count.
 
@@ -109,10 +113,12 @@ class Found(ShownWithFigure, Plain):
     gain: float | None
     gain_low: float | None
     gain_high: float | None
+    harms: tuple[Harm, ...]
     trainings: int
     seeds: int
     paired: bool | None
     needed: int | None
+    matters_needed: int | None
     stopped_because: str | None
     curve: tuple[Tried, ...]
     mean_curve: tuple[tuple[float, float], ...]
@@ -120,7 +126,7 @@ class Found(ShownWithFigure, Plain):
     conditions: Mapping[str, Any] = field(hash=False)  # JSON-like
     half_life: Mapping[str, float | None] = field(hash=False)
     e_folds: float | None
-    typed: tuple[str, float] | None
+    typed: Typed | None
     notes: tuple[str, ...]
     former: tuple[Former, ...]
 
@@ -128,7 +134,8 @@ class Found(ShownWithFigure, Plain):
         """Return what was found as JSON has it."""
         names = ("weight_decay", "seed", "loss", "status")
         curve = [to_plain(each, *names) for each in self.curve]
-        return super().as_dict() | {"curve": curve}
+        harms = [to_plain(each, "value", "worse_by", "is_share") for each in self.harms]
+        return super().as_dict() | {"curve": curve, "harms": harms}
 
     @property
     def place(self) -> str:
@@ -142,19 +149,22 @@ class Found(ShownWithFigure, Plain):
             return ""
         if self.typed is None:
             return f"{self.symbol} = {number(self.value)}"
-        name, there = self.typed
-        return f"{KNOBS[name].symbol} = {number(there)}"
+        return f"{self.typed.knob.symbol} = {number(self.typed.value)}"
 
     @property
     def headline(self) -> str:
         """The value to type with its range, or why there is none."""
         if self.value is None:
             return f"No value for {self.place}: {self.why_null}"
+        if self.matters == "cannot tell" and (self.low, self.high) == (0, math.inf):
+            return (
+                f"Cannot tell which {self.symbol} of {self.place} is best: any may be"
+            )
         bound = {"low": " or less", "high": " or more", None: ""}[self.at_edge]
         if self.typed is None:
             return f"Set {self.line}{bound} in {self.place}"
         unit = f"{self.knob} = {number(self.value)}{bound}"
-        return f"Set {self.line} in {self.typed[0]} ({unit})"
+        return f"Set {self.line} in {self.typed.knob.name} ({unit})"
 
     @property
     def range_text(self) -> str:
@@ -162,9 +172,13 @@ class Found(ShownWithFigure, Plain):
         if self.value is None:
             return ""
         if self.low is None or self.high is None:
-            return "no interval: that takes 4 seeds or more"
-        of = "" if self.typed is None else f" of {self.knob}"
-        return f"90 % interval{of}: {number(self.low)} to {number(self.high)}"
+            return _NO_INTERVAL
+        ends = f"{number(self.low)} to {number(self.high)}"
+        typed = self.typed
+        if typed is None or typed.low is None or typed.high is None:
+            return f"90 % interval: {ends}"
+        there = f"{typed.knob.symbol} {number(typed.low)} to {number(typed.high)}"
+        return f"90 % interval: {there} ({self.knob} {ends})"
 
     @property
     def why(self) -> str:
@@ -173,7 +187,10 @@ class Found(ShownWithFigure, Plain):
             return f"Decay matters{self._gain_text}."
         reason = f" ({self.matters_why})" if self.matters_why else ""
         if self.matters == "no":
-            return f"Decay does not matter measurably here{reason}."
+            told = self.harms
+            if len(told) > _HARMS_TOLD:
+                told = told[0], told[len(told) // 2], told[-1]
+            return wording.no_gain(self.matters_why, [str(each) for each in told])
         return f"Whether decay matters cannot be told{reason}."
 
     @property
@@ -318,6 +335,9 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
     sign = -1.0 if conditions.maximize else 1.0
     half_life, e_folds, missing = _what_it_does(value, unit)
     gain, gain_low, gain_high = _shares_gained(seen)
+    why_null = seen.why_null
+    if value is not None and low is None:
+        why_null = _NO_INTERVAL
     return Found(
         name=stored.spec.name,
         knob=unit.knob.name,
@@ -331,24 +351,26 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         gain=gain,
         gain_low=gain_low,
         gain_high=gain_high,
+        harms=_harms(seen, unit),
         trainings=seen.trainings,
         seeds=seen.seeds,
         paired=seen.paired if conditions.has_seed else False,
         needed=seen.needed,
+        matters_needed=seen.matters_needed,
         stopped_because=stopped_because or ended,
         curve=tuple(_tried(trial, outcome, unit) for trial, outcome in stored.rows),
         mean_curve=tuple(
             (unit.number_from_x(math.log(decay)), sign * loss)
             for decay, loss in seen.curve
         ),
-        why_null=seen.why_null,
+        why_null=why_null,
         conditions={
             **conditions.as_dict(),
             **({"scale": dict(scale)} if scale else {}),
         },
         half_life=half_life,
         e_folds=e_folds,
-        typed=_typed(value, unit),
+        typed=unit.typed_of(value, low, high),
         notes=(*_notes(stored, seen), *missing),
         former=stored.former,
     )
@@ -363,6 +385,19 @@ def _shares_gained(seen: ReadOut) -> tuple[float | None, float | None, float | N
     sides = (0.0, -seen.gain_within, seen.gain_within)
     gain, low, high = (-math.expm1(-(seen.gain + side)) for side in sides)
     return gain, low, high
+
+
+def _harms(seen: ReadOut, unit: Unit) -> tuple[Harm, ...]:
+    """Return the decays that hurt as they are at the knob, from low to high."""
+    harms = [
+        Harm(
+            value=rounded(unit.number_from_x(math.log(decay))),
+            worse_by=math.expm1(rise) if seen.log_scale else rise,
+            is_share=seen.log_scale,
+        )
+        for decay, rise in seen.harms
+    ]
+    return tuple(sorted(harms, key=lambda each: each.value))
 
 
 def unit_of(conditions: OwnConditions, scale: Mapping[str, float]) -> Unit:
@@ -399,12 +434,6 @@ def _in_unit(
         return value, low, high, seen.at_edge
     other: dict[Side | None, Side | None] = {"low": "high", "high": "low", None: None}
     return value, high, low, other[seen.at_edge]
-
-
-def _typed(value: float | None, unit: Unit) -> tuple[str, float] | None:
-    if value is None or not unit.is_converted:
-        return None
-    return unit.typed.name, unit.typed_from_x(unit.x_from_number(value))
 
 
 def _what_it_does(
@@ -454,6 +483,12 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
             "all that makes a training random come from {seed}?"
         )
     yield from (each.text for each in stored.former)
+    if seen.matters == "cannot tell" and seen.matters_needed:
+        more = counted(seen.matters_needed, "further seed")
+        # With the one without decay it takes three.
+        limit = f"--trainings {seen.trainings + 3 * seen.matters_needed}"
+        seems = "If its gain is what it seems, about"
+        yield f"{seems} {more} would tell whether decay matters: {limit}."
     if seen.needed:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.

@@ -23,6 +23,20 @@ _OWN, _INVERSE = "own:", ":inverse"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Typed:
+    """An answer as a training gets it, where that is another number.
+
+    ``low`` and ``high`` are the limits of ``value`` at ``knob``: None where there are
+    none, 0 or infinity where they are open.
+    """
+
+    knob: Knob
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unit:
     """How a decay is typed, in a range and an answer (``knob``) and in a training.
 
@@ -115,6 +129,24 @@ class Unit:
         if self.is_converted:
             typed = self._converted(typed, self.typed, self.knob)
         return self.x_from_number(typed)
+
+    def typed_of(
+        self, value: float | None, low: float | None, high: float | None
+    ) -> Typed | None:
+        """Return an answer with its limits as a training gets it, if that differs."""
+        if value is None or not self.is_converted:
+            return None
+        there = self.typed_from_x(self.x_from_number(value))
+        if low is None or high is None:
+            return Typed(knob=self.typed, value=there, low=None, high=None)
+        ends = sorted(self._end_typed(end) for end in (low, high))
+        return Typed(knob=self.typed, value=there, low=ends[0], high=ends[1])
+
+    def _end_typed(self, end: float) -> float:
+        # A half-life of 0 is a decay without limit, which has no conversion.
+        if end == (0.0 if self.runs_backwards else math.inf):
+            return 0.0 if _runs_backwards(self.typed) else math.inf
+        return self.typed_from_x(self.x_from_number(end))
 
     def _converted(self, number: float, source: Knob, target: Knob) -> float:
         found = convert(number, source.name, to=target.name, run=self.run).value

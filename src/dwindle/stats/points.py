@@ -75,8 +75,9 @@ class ReadOut:
     how many would decide whether decay matters; None where none are needed, or no
     number would do. ``gain`` is the mean of the paired differences of ln loss (or of
     the loss, where one is not positive) between λ = 0 and λ near the best, and
-    ``gain_within`` the half width of its 90 % interval. ``curve`` is
-    (λ, loss) of the mean curve.
+    ``gain_within`` the half width of its 90 % interval. ``harms`` has the λ of
+    the first seed that are clearly worse than none, with the same difference: how much
+    worse they are. ``curve`` is (λ, loss) of the mean curve.
     """
 
     value: float | None = None
@@ -87,6 +88,7 @@ class ReadOut:
     matters_why: str = ""
     gain: float | None = None
     gain_within: float | None = None
+    harms: tuple[tuple[float, float], ...] = ()
     paired: bool | None = None
     seeds: int
     trainings: int

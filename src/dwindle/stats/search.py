@@ -290,6 +290,9 @@ class Search:
 
     def seeds_needed(self) -> int | None:
         """Return how many more seeds give the interval that was asked for."""
+        # The search goes on for none that does not help, and none closes an open end.
+        if self.at_edge is not None or self.effect.matters == "no":
+            return None
         m, wanted = len(self.further), math.log(self.design.within)
         if m < SEEDS_FOR_AN_INTERVAL or wanted <= FLOOR:
             return None
@@ -307,6 +310,22 @@ class Search:
         if self.best >= high - GRID_STEP and over is None:
             return "high"
         return None
+
+    @cached_property
+    def harms(self) -> tuple[tuple[float, float], ...]:
+        """Where decay is clearly worse than none, as (ln λ, y there less y at λ = 0).
+
+        Of the places of the first seed, which lie all over the range; they are compared
+        with the best, and that with λ = 0.
+        """
+        if self.effect.gain is None:
+            return ()
+        places = self.decayed.x[self.decayed.seeds == 0]
+        apart = self.process.standard_errors_above(self.best, places)
+        curve = self.process.mean_curve(np.append(places, self.best))
+        rises = curve[:-1] - curve[-1] - self.effect.gain
+        clear = (apart >= CLEARLY_WORSE) & (rises > 0)
+        return tuple(zip(places[clear].tolist(), rises[clear].tolist(), strict=True))
 
     @cached_property
     def paired(self) -> bool | None:
@@ -408,10 +427,20 @@ class Search:
                 f"{at_most} is gained" if most <= 0 else f"at most {at_most} is gained"
             )
             return replace(known, matters="no", why=why)
-        spread = float(gains.std(ddof=1))
-        needed = seeds_to_settle(gain, spread, have=len(gains))
+        needed = _seeds_to_decide(gains, negligible - deeper)
         why = f"noise hides gains of {_gain_in_words(most, log_scale=self.log_scale)}"
         return replace(known, why=why, needed=needed)
+
+
+def _seeds_to_decide(gains: FloatArray, negligible: float) -> int | None:
+    """Return how many more seeds would show the mean gain, or that it is negligible."""
+    n, mean, spread = len(gains), float(gains.mean()), float(gains.std(ddof=1))
+    needed = [
+        seeds_to_settle(far, spread, have=n)
+        for far in (mean, negligible - mean)
+        if far > 0
+    ]
+    return min((each for each in needed if each is not None), default=None)
 
 
 # Whoever asks what to train next asks again after each training, for the same past.

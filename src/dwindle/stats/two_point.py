@@ -20,6 +20,7 @@ from dwindle.stats.points import (
     ReadOut,
     StoppedBecause,
 )
+from dwindle.stats.process import GRID_STEP
 from dwindle.stats.search import Search
 
 POINTS = 7  # of seed 0: 0.6 decades apart in a range of 3.5 to 4
@@ -45,6 +46,7 @@ LEAST_FURTHER_SEEDS = 4
 SEEDS_WITHOUT_DECAY = 3
 PAIR = 2  # one λ on each side of the best: the lowest price of a slope
 UNDECIDED = "cannot tell"
+EVERYTHING = 0.0, math.inf  # an interval that rules nothing out
 # Beyond 32 seeds a further one moves little: a sixteenth of those so far is placed at a
 # time, so that a search of thousands of trainings is read about a hundred times.
 SHARE_PLACED = 16
@@ -131,11 +133,13 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         value=math.exp(search.best),
         low=low,
         high=high,
-        at_edge=search.at_edge,
+        # Where nothing is ruled out the best of what was tried bounds nothing.
+        at_edge=None if (low, high) == EVERYTHING else search.at_edge,
         matters=effect.matters,
         matters_why=effect.why,
         gain=effect.gain,
         gain_within=effect.gain_within,
+        harms=tuple((math.exp(x), rise) for x, rise in search.harms),
         paired=search.paired,
         seeds=seeds,
         trainings=len(points),
@@ -314,9 +318,18 @@ def _pair(before: Search) -> list[float]:
     half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
     left, right = before.reach_of_draws
     steps = (-half, half)
-    if max(left, right) > FAR:
+    # At an edge the range is extended first.
+    if max(left, right) > FAR and not _may_extend(before):
         steps = (-left, 0.0) if left > right else (0.0, right)
     return [_inside(before, before.best + step) for step in steps]
+
+
+def _may_extend(search: Search) -> bool:
+    """Whether the best λ lies at an edge beyond which something may be trained yet."""
+    low, high = _bounds(search.design, pairs=True)
+    tried = search.x[search.x > NO_DECAY]
+    room = {"low": tried.min() - low, "high": high - tried.max(), None: 0.0}
+    return bool(room[search.at_edge] > GRID_STEP)
 
 
 def _stopped(search: Search) -> Proposal | None:
@@ -324,7 +337,11 @@ def _stopped(search: Search) -> Proposal | None:
         return None
     if search.effect.matters == "no":
         return _stop("no effect", search.effect.why)
-    if search.at_edge is not None:
+    if (
+        search.at_edge is not None
+        and not _may_extend(search)
+        and _limits(search) != EVERYTHING
+    ):
         return _stop("edge", "the best λ lies beyond all that were tried")
     if max(search.half_widths()) <= math.log(search.design.within):
         return _stop("within", f"λ is known within a factor {search.design.within:g}")

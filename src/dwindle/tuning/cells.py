@@ -31,7 +31,7 @@ _OPEN = "its 90 % interval has an open end: more seeds may close it"
 # Why a cell gives no best value to a law.
 _MATTERS_NOT = {
     "yes": "",
-    "no": "decay does not matter measurably there",
+    "no": "no decay helps measurably there",
     "cannot tell": "whether decay matters cannot be told there",
 }
 # What trains the built-in problems.
