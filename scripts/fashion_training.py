@@ -2,11 +2,15 @@
 
 A store knows its training by this file: what is asked of it stands in the other one.
 Needs the four files where Debian's dataset-fashion-mnist puts them.
+A training that stands in a table of studies/tune-fashion or build/tune-fashion is not
+run again, as the same numbers give the same loss: to train all anew, delete them.
 """
 
+import csv
 import gzip
 import math
-from functools import cache
+import time
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 DATA = Path("/usr/share/datasets/fashion-mnist")
+ROOT = Path(__file__).parents[1]
+BUILT, SHOWN = ROOT / "build" / "tune-fashion", ROOT / "studies" / "tune-fashion"
+COLUMNS = "step", "width", "dataset_size", "weight_decay", "seed", "loss", "seconds"
 BATCH, HELD_OUT = 100, 5000
 
 
@@ -46,7 +53,41 @@ def cnn(channels):
     )  # fmt: skip
 
 
-def train(kind, optimizer_class, weight_decay, seed, scale, **options):
+def known(name):
+    """Return the rows of trainings that were run, by what was trained."""
+    rows = {}
+    for folder in (SHOWN, BUILT):
+        table = folder / f"{name}.csv"
+        if table.exists():
+            with table.open(newline="") as stream:
+                for row in csv.DictReader(stream):
+                    at = row["width"], row["dataset_size"], row["seed"]
+                    rows[(*map(int, at), float(row["weight_decay"]))] = row
+    return rows
+
+
+def trained(name, train_once, weight_decay, seed, scale):
+    """Return the loss of a training from a table, or train and add it to one."""
+    at = int(scale["width"]), int(scale["dataset_size"])
+    row = known(name).get((*at, seed, weight_decay))
+    if row is None:
+        start = time.perf_counter()
+        loss = train_once()
+        seconds = f"{time.perf_counter() - start:.3g}"
+        row = {"loss": f"{loss:.6g}"}
+        BUILT.mkdir(parents=True, exist_ok=True)
+        with (BUILT / f"{name}.csv").open("a", newline="") as stream:
+            table = csv.writer(stream, lineterminator="\n")
+            if not stream.tell():
+                table.writerow(COLUMNS)
+            table.writerow(("new", *at, weight_decay, seed, row["loss"], seconds))
+    return float(row["loss"])
+
+
+SGD = partial(torch.optim.SGD, momentum=0.9)
+
+
+def train(kind, optimizer_class, weight_decay, seed, scale):
     """Train once; the seed chooses images, held-out images, weights and order."""
     (x, y), size = images(), int(scale["dataset_size"])
     torch.manual_seed(seed)
@@ -56,9 +97,7 @@ def train(kind, optimizer_class, weight_decay, seed, scale, **options):
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim == 1]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others}]
-    optimizer = optimizer_class(
-        groups, lr=scale["lr"], weight_decay=0.0, fused=True, **options
-    )
+    optimizer = optimizer_class(groups, lr=scale["lr"], weight_decay=0.0, fused=True)
     epochs = int(scale["epochs"])
     steps = epochs * math.ceil(size / BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -75,19 +114,23 @@ def train(kind, optimizer_class, weight_decay, seed, scale, **options):
 
 def mlp_adamw(weight_decay, seed, **scale):
     """Train this net by this optimizer."""
-    return train(mlp, torch.optim.AdamW, weight_decay, seed, scale)
+    at = weight_decay, seed, scale
+    return trained("mlp-adamw", lambda: train(mlp, torch.optim.AdamW, *at), *at)
 
 
 def mlp_sgd(weight_decay, seed, **scale):
     """Train this net by this optimizer."""
-    return train(mlp, torch.optim.SGD, weight_decay, seed, scale, momentum=0.9)
+    at = weight_decay, seed, scale
+    return trained("mlp-sgd", lambda: train(mlp, SGD, *at), *at)
 
 
 def cnn_adamw(weight_decay, seed, **scale):
     """Train this net by this optimizer."""
-    return train(cnn, torch.optim.AdamW, weight_decay, seed, scale)
+    at = weight_decay, seed, scale
+    return trained("cnn-adamw", lambda: train(cnn, torch.optim.AdamW, *at), *at)
 
 
 def cnn_sgd(weight_decay, seed, **scale):
     """Train this net by this optimizer."""
-    return train(cnn, torch.optim.SGD, weight_decay, seed, scale, momentum=0.9)
+    at = weight_decay, seed, scale
+    return trained("cnn-sgd", lambda: train(cnn, SGD, *at), *at)

@@ -5,8 +5,9 @@
 Of each part (an optimizer on an MLP or a CNN) the proxies are tuned; then the target,
 which no tune trains, is searched by itself over the whole range; then both values and
 the nearest proxy's are trained there with seeds that nobody has seen.
-All trainings are kept in build/tune-fashion: the same line again continues. Results go
-to studies/tune-fashion: JSON of what was found, and a table of every training.
+All trainings are kept in build/tune-fashion: the same line again continues, and one
+that stands in a table of studies/tune-fashion is not run again. Results go to the
+latter: JSON of what was found, and a table of every training.
 """
 
 import csv
@@ -14,18 +15,16 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import fashion_training
 import numpy as np
+from fashion_training import BUILT, COLUMNS, SHOWN, known
 
 import dwindle
 from dwindle.finding.records import find_from_stored
 from dwindle.stats.student import mean_interval
 from dwindle.store.store import read_store
 
-ROOT = Path(__file__).parents[1]
-KEPT, SHOWN = ROOT / "build" / "tune-fashion", ROOT / "studies" / "tune-fashion"
 FRESH = range(1000, 1004)  # seeds that no search has used
 
 
@@ -56,35 +55,23 @@ PARTS = {
 
 
 def fresh_losses(name, decays):
-    """Train each decay at the target with unseen seeds; return (decays, seeds)."""
+    """Return the losses of each decay at the target with unseen seeds."""
     train = getattr(fashion_training, name.replace("-", "_"))
-    file, known = KEPT / f"{name}-fresh.csv", {}
-    if file.exists():
-        with file.open() as stream:
-            rows = list(csv.reader(stream))
-        known = {(float(row[0]), int(row[1])): float(row[2]) for row in rows}
-    with file.open("a", buffering=1) as stream:
-        for seed in FRESH:
-            for decay in decays:
-                if (decay, seed) not in known:
-                    loss = train(decay, seed, **PARTS[name].target)
-                    known[decay, seed] = loss
-                    stream.write(f"{decay!r},{seed},{loss!r}\n")
-    return np.array([[known[decay, seed] for seed in FRESH] for decay in decays])
+    scale = PARTS[name].target
+    return np.array([[train(each, seed, **scale) for seed in FRESH] for each in decays])
 
 
-def trainings(name):
+def trainings(name, fresh_decays):
     """Yield a row for each training, searched or fresh."""
+    row = known(name)
     for step in ("proxies", "target"):
-        for trial, outcome in find_from_stored(read_store(kept(name, step))).rows:
-            at = trial.scale["width"], trial.scale["dataset_size"]
-            loss = "" if outcome.loss is None else f"{outcome.loss:.6g}"
-            seconds = f"{outcome.seconds:.3g}"
-            yield step, *map(int, at), trial.typed, trial.seed, loss, seconds
-    with (KEPT / f"{name}-fresh.csv").open() as stream:
-        at = PARTS[name].target["width"], PARTS[name].target["dataset_size"]
-        for decay, seed, loss in csv.reader(stream):
-            yield "fresh", *at, decay, seed, f"{float(loss):.6g}", ""
+        for trial, _ in find_from_stored(read_store(kept(name, step))).rows:
+            at = int(trial.scale["width"]), int(trial.scale["dataset_size"])
+            yield {**row[*at, trial.seed, float(trial.typed)], "step": step}
+    at = PARTS[name].target["width"], PARTS[name].target["dataset_size"]
+    for seed in FRESH:
+        for decay in fresh_decays:
+            yield {**row[*at, seed, decay], "step": "fresh"}
 
 
 def report(shown):
@@ -95,7 +82,7 @@ def report(shown):
 
 def kept(name, step):
     """Return the store of a step."""
-    return KEPT / f"{name}-{step}.db"
+    return BUILT / f"{name}-{step}.db"
 
 
 def demonstrate(name):
@@ -138,14 +125,14 @@ def demonstrate(name):
     report(text)
     SHOWN.mkdir(parents=True, exist_ok=True)
     (SHOWN / f"{name}.json").write_text(f"{text}\n")
+    rows = list(trainings(name, decays.values()))  # read from the file written next
     with (SHOWN / f"{name}.csv").open("w", newline="") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        what = "step", "width", "dataset_size", "weight_decay", "seed"
-        table.writerow((*what, "loss", "seconds"))
-        table.writerows(trainings(name))
+        table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 if __name__ == "__main__":
-    KEPT.mkdir(parents=True, exist_ok=True)
+    BUILT.mkdir(parents=True, exist_ok=True)
     for each in sys.argv[1:] or PARTS:
         demonstrate(each)
