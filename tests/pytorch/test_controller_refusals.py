@@ -304,7 +304,6 @@ def test_an_optimizer_without_an_lr():
 
 def test_what_changes_is_told_once(caplog):
     """One line names the groups whose decay is not their knob's any more."""
-    logging.getLogger("dwindle").setLevel(logging.WARNING)
 
     def pair(*knobs):
         groups = [{"params": [weight_of()], "weight_decay": knob} for knob in knobs]

@@ -1,16 +1,16 @@
 """How a controller shows what it holds."""
 
-import logging
-
+import pytest
 import torch
 from pytorch.held_path import weight_of
 from torch.optim import AdamW
 
 from dwindle.pytorch import DecayController
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 
 def _held(**options):
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
     groups = [
         {"params": [torch.nn.Parameter(torch.ones(30, 50))]},
         {"params": [weight_of()], "decay_scale": 0.0},
