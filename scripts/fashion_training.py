@@ -112,25 +112,17 @@ def train(kind, optimizer_class, weight_decay, seed, scale):
         return float(cross_entropy(model(x[held_out]), y[held_out]))
 
 
-def mlp_adamw(weight_decay, seed, **scale):
-    """Train this net by this optimizer."""
-    at = weight_decay, seed, scale
-    return trained("mlp-adamw", lambda: train(mlp, torch.optim.AdamW, *at), *at)
+def training_of(name, kind, optimizer_class):
+    """Return the function that trains a net by an optimizer, as find calls it."""
+
+    def train_or_read(weight_decay, seed, **scale):
+        at = weight_decay, seed, scale
+        return trained(name, lambda: train(kind, optimizer_class, *at), *at)
+
+    return train_or_read
 
 
-def mlp_sgd(weight_decay, seed, **scale):
-    """Train this net by this optimizer."""
-    at = weight_decay, seed, scale
-    return trained("mlp-sgd", lambda: train(mlp, SGD, *at), *at)
-
-
-def cnn_adamw(weight_decay, seed, **scale):
-    """Train this net by this optimizer."""
-    at = weight_decay, seed, scale
-    return trained("cnn-adamw", lambda: train(cnn, torch.optim.AdamW, *at), *at)
-
-
-def cnn_sgd(weight_decay, seed, **scale):
-    """Train this net by this optimizer."""
-    at = weight_decay, seed, scale
-    return trained("cnn-sgd", lambda: train(cnn, SGD, *at), *at)
+mlp_adamw = training_of("mlp-adamw", mlp, torch.optim.AdamW)
+mlp_sgd = training_of("mlp-sgd", mlp, SGD)
+cnn_adamw = training_of("cnn-adamw", cnn, torch.optim.AdamW)
+cnn_sgd = training_of("cnn-sgd", cnn, SGD)

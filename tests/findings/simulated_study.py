@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true_optimum
+from study.tiny import conditions_of
 
 from dwindle.findings.build import findings_of
 from dwindle.findings.cells import Cell, gather, measure_cell
 from dwindle.findings.model import Findings
 from dwindle.store.records import (
-    Conditions,
     Optimizer,
     Outcome,
     ProblemFacts,
@@ -128,15 +128,7 @@ def study_with(
     return StoredStudy(
         path=Path("a.db"),
         spec=spec,
-        conditions=Conditions(
-            engine_version="1",
-            torch_version="2",
-            dtype="float32",
-            device_type="cpu",
-            problem=spec.problem,
-            optimizer=spec.optimizer,
-            normalization=spec.normalization,
-        ),
+        conditions=dataclasses.replace(conditions_of(spec), engine_version="1"),
         problem=problem,
         rows=tuple(rows),
         planned=len(rows),

@@ -23,15 +23,22 @@ SPEC = StudySpec(
     high=4e-2,
     points=4,
 )
-CONDITIONS = Conditions(
-    engine_version=VERSION,
-    torch_version="2.13.0",
-    dtype="float32",
-    device_type="cpu",
-    problem=SPEC.problem,
-    optimizer=SPEC.optimizer,
-    normalization=SPEC.normalization,
-)
+
+
+def conditions_of(spec):
+    """The conditions of a study that ran anywhere."""
+    return Conditions(
+        engine_version=VERSION,
+        torch_version="2.13.0",
+        dtype="float32",
+        device_type="cpu",
+        problem=spec.problem,
+        optimizer=spec.optimizer,
+        normalization=spec.normalization,
+    )
+
+
+CONDITIONS = conditions_of(SPEC)
 FACTS = ProblemFacts(inputs=64, classes=10, hidden=True)
 
 

@@ -225,13 +225,12 @@ def outputs_of(
 def _warn_of_unknown_names(search: "Search") -> None:
     """Say which names in braces the command gets as they stand."""
     from dwindle.finding.command import CommandRecipe
-    from dwindle.fitting.find_line import OURS
 
     recipe = search.recipe
     if not isinstance(recipe, CommandRecipe) or not recipe.left_as_they_are:
         return
     names = listed([f"{{{name}}}" for name in recipe.left_as_they_are], most=3)
-    ours = listed([f"{{{name}}}" for name in (*OURS, *recipe.scale_names)])
+    ours = listed([f"{{{name}}}" for name in recipe.replaced_names])
     _warn(f"{names} in the command stays as it is: only {ours} are replaced.")
 
 

@@ -59,7 +59,7 @@ class CommandRecipe:
 
     def __post_init__(self) -> None:
         _refuse_what_cannot_run(self.words)
-        refuse_without_decay(self.words, {*OURS, *self.scale_names})
+        refuse_without_decay(self.words, self.replaced_names)
         self._refuse_mistyped_seed()
 
     def _refuse_mistyped_seed(self) -> None:
@@ -72,16 +72,21 @@ class CommandRecipe:
                 raise UsageError(must, f"{{{name}}}", "Write {seed}.")
 
     @property
+    def replaced_names(self) -> tuple[str, ...]:
+        """All names that would be replaced, whether they stand in the words or not."""
+        return *OURS, *self.scale_names
+
+    @property
     def placeholders(self) -> tuple[str, ...]:
         """Which names are replaced, in the order in which they stand."""
-        known = {*OURS, *self.scale_names}
-        return tuple(name for name in names_in_braces(self.words) if name in known)
+        written = names_in_braces(self.words)
+        return tuple(each for each in written if each in self.replaced_names)
 
     @property
     def left_as_they_are(self) -> tuple[str, ...]:
         """Names in braces that no placeholder has: they arrive as they stand."""
         written = names_in_braces(self.words)
-        return tuple(each for each in written if each not in self.placeholders)
+        return tuple(each for each in written if each not in self.replaced_names)
 
     @property
     def has_seed(self) -> bool:

@@ -180,8 +180,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
     # By the cell, not by its place in a file: more rows elsewhere change no interval.
     seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
     optimum = measure_optimum(curve, generator_seed=seed)
-    first, last = math.exp(curve.log_decay[0]), math.exp(curve.log_decay[-1])
-    walls = losses.walls(math.exp(optimum.log_decay), first=first, last=last)
+    walls = losses.walls(optimum.log_decay, curve.log_decay.tolist())
     read = read_between(losses, curve, optimum) if curve.has_spread else optimum
     cell = _placed(replace(cell, seeds=table.seeds), losses, read, walls)
     if not curve.has_spread:
@@ -396,8 +395,7 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
         np.array(places), _scaled(values, losses), _scaled(without, losses)
     )
     optimum = _optimum(found, np.array(places))
-    first, last = math.exp(min(places)), math.exp(max(places))
-    walls = losses.walls(math.exp(optimum.log_decay), first=first, last=last)
+    walls = losses.walls(optimum.log_decay, places)
     cell = _placed(cell, losses, optimum, walls)
     if found.noise is None:
         why = "too few trainings to measure their noise"

@@ -156,12 +156,14 @@ def _with_settings(
             for each in table.columns[name]
         } - {None, ""}
         numbers = [read_value(each) for each in values]
+        # A quantity, unless it is a seed: that is a name.
+        is_chosen = name in chosen and not _is_one_of(name, names.SEEDS)
         if name in ignored:
             unused.append(name)
         elif len(values) < 2:  # noqa: PLR2004 - one value does not differ
             if known and numbers and numbers[0] is not None:
                 fixed.setdefault(known, numbers[0])
-        elif None not in numbers and (known or _is_scale(name, chosen)):
+        elif None not in numbers and (known or is_chosen):
             scale[known if known and known not in scale else name] = name
         elif name in chosen or _is_setting(name, len(values), table.rows):
             settings.append(name)
@@ -174,11 +176,6 @@ def _with_settings(
         settings=tuple(settings),
         unused=tuple(unused),
     )
-
-
-def _is_scale(name: str, chosen: Collection[str | None]) -> bool:
-    """Whether a column that was chosen for cells is a quantity: a seed is a name."""
-    return name in chosen and not _is_one_of(name, names.SEEDS)
 
 
 def _is_setting(name: str, distinct: int, rows: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dwindle.fitting.trainings import CellRows
 
 MOST_DECAYS = 1000  # of a random search; beyond, what cannot be told apart is one
-_ROUNDED = 1 + 1e-9  # exp(ln 0.1) is 0.10000000000000002
+_LAST_DIGITS = 1e-9  # exp(ln 0.1) is 0.10000000000000002
 
 
 @dataclass(kw_only=True, eq=False)
@@ -80,27 +80,30 @@ class CellLosses:
         return sum(map(math.isinf, losses)) / len(losses)
 
     def walls(
-        self, best: float, *, first: float, last: float
+        self, log_best: float, log_decays: Sequence[float]
     ) -> tuple[float | None, float | None]:
         """Return the nearest decays below and above the best one that diverge.
 
-        Most trainings diverged there; or one did, outside of the decays from the first
-        to the last that may be best, as at a wall of a search.
+        Most trainings diverged there; or one did, outside of those that may be best,
+        as at a wall of a search. ``log_decays`` are ln λ of the latter, in any order.
         """
+        best = math.exp(log_best)
+        first, last = (
+            self.tried_near(math.exp(end)) for end in (min(log_decays), max(log_decays))
+        )
         walls = [
             decay
             for decay in self.positive
             if (share := self.share_diverged(decay)) > 1 / 2
-            or (share and not first / _ROUNDED <= decay <= last * _ROUNDED)
+            or (share and not first <= decay <= last)
         ]
         under = max((decay for decay in walls if decay < best), default=None)
         return under, min((decay for decay in walls if decay > best), default=None)
 
     def tried_near(self, decay: float) -> float:
         """Return the decay that was tried where this is one but for its last digits."""
-        # exp(ln 0.1) is 0.10000000000000002.
         nearest = min(self.positive, key=lambda each: abs(each - decay))
-        return nearest if math.isclose(nearest, decay, rel_tol=1e-9) else decay
+        return nearest if math.isclose(nearest, decay, rel_tol=_LAST_DIGITS) else decay
 
     def typed(self, decay: float) -> float:
         """Return a decay as the user types it, and what was typed as a decay."""
