@@ -92,12 +92,24 @@ def test_a_failed_training_leaves_its_seed_out():
     assert cell("a seed failed").shows_best_decay
 
 
-def test_a_seed_that_diverged_at_every_decay_takes_none_from_the_others():
+def test_a_seed_that_diverged_at_most_decays_takes_none_from_the_others():
     """The cell is that of four seeds, and says that there was a fifth."""
     found, four = cell("a seed diverged"), cell("four seeds")
     assert found.why != four.why
     assert replace(found, why="") == replace(four, why="")
     assert cells()["a seed diverged"].curve.seeds == (0, 1, 2, 3)
+    # At most λ it is the same, whichever they are: it made decay look useless.
+    gone = {d: {4: DIVERGED} for d in DECAYS}
+    found = measured({d: out | gone[d] for d, out in trainings().items()}).findings
+    for kept in (DECAYS[-3:], DECAYS[:3], DECAYS[4:9], DECAYS[7:8]):
+        most = gone | {d: {} for d in kept}
+        at_most = {d: out | most[d] for d, out in trainings().items()}
+        assert measured(at_most).findings == found
+    # Two of five that diverge at the same λ, or one at half of them, are λ's doing.
+    for seeds, lost in (((3, 4), 8), ((4,), 7)):
+        bad = {d: dict.fromkeys(seeds, DIVERGED) for d in DECAYS[:lost]}
+        some = {d: out | bad.get(d, {}) for d, out in trainings().items()}
+        assert len(measured(some).curve.log_decay) == 14 - lost
     # One training alone that diverged may be its λ's doing.
     alone = trainings(seeds=4) | {0.1: {4: DIVERGED}}
     assert measured(alone).findings.curve[-1].diverged == 1

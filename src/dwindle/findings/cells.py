@@ -19,6 +19,9 @@ from dwindle.wording import counted
 # Networks at chance are filled in from their seed and their λ; where more than this
 # share of a cell is, means at different λ are means of different survivors.
 MOST_AT_CHANCE = 0.1
+# One seed of four that diverges at a λ may be unlucky; of more it is the λ's doing, and
+# a mean without them one of lucky ones.
+MOST_UNLUCKY = 0.25
 
 Rows = Iterable[tuple[Trial, Outcome]]
 # λ -> seed -> outcome
@@ -108,7 +111,7 @@ def measure_cell(
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
     for count, what in (
         (failed, "with failed trainings"),
-        (lost, "that only diverged"),
+        (lost, "that diverged at most λ"),
     ):
         if count:
             left_out = f"{counted(count, 'seed')} {what} left out"
@@ -127,22 +130,30 @@ def measure_cell(
 
 
 def _without_lost_seeds(trainings: Trainings) -> tuple[Trainings, int]:
-    """Return trainings of seeds that did not diverge at every λ, and how many did.
+    """Return trainings of seeds that did not diverge at most λ, and how many did.
 
-    What diverges whatever λ is says nothing of it, and would take all λ from the
-    others; without others there is nothing else to show.
+    What diverges at every λ, or at most of those where nearly all seeds train, says
+    nothing of λ, and would take those λ from the others; without others there is
+    nothing else to show.
     """
-    counts = Counter(seed for outcomes in trainings.values() for seed in outcomes)
-    lost = {seed for seed, count in counts.items() if count > 1}
-    for outcomes in trainings.values():
-        lost -= {seed for seed, each in outcomes.items() if each.status != "diverged"}
-    if lost == counts.keys():
-        return trainings, 0
+    gone = {
+        decay: {seed for seed, each in outcomes.items() if each.status == "diverged"}
+        for decay, outcomes in trainings.items()
+    }
+    most = {at: MOST_UNLUCKY * len(outcomes) for at, outcomes in trainings.items()}
+    sound = {decay for decay, some in gone.items() if len(some) <= most[decay]}
+    lost = set[int]()
+    for seed in set[int]().union(*trainings.values()):
+        tried = {decay for decay, outcomes in trainings.items() if seed in outcomes}
+        bad = {decay for decay in tried if seed in gone[decay]}
+        at_sound = len(bad & sound), len(tried & sound)
+        if len(tried) > 1 and (bad == tried or 2 * at_sound[0] > at_sound[1]):
+            lost.add(seed)
     kept = {
         decay: {seed: each for seed, each in outcomes.items() if seed not in lost}
         for decay, outcomes in trainings.items()
     }
-    return kept, len(lost)
+    return (kept, len(lost)) if any(kept.values()) else (trainings, 0)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:
