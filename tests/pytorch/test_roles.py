@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
+from dwindle.decay.roles import ROLES
 from dwindle.errors import RefusedError
-from dwindle.pytorch.parameters.roles import ROLES, parameter_roles
+from dwindle.pytorch.parameters.roles import parameter_roles
 
 
 def roles(model):

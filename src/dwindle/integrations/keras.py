@@ -245,7 +245,12 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             fit=self.params,
             set_aside=before.set_aside if before else optimizer.weight_decay,
         )
-        _install(step, model)
+        if optimizer.weight_decay:
+            _LOG.info(_SET_ASIDE, type(optimizer).__name__, optimizer.weight_decay)
+            optimizer.weight_decay = 0.0
+        optimizer._apply_weight_decay = step  # noqa: SLF001 (rehearsed: no public place)
+        if before is None or not before.does_as(step):
+            _compile_anew(model)
         self._step, self.decayed = step, tuple(each.path for each in chosen)
         self._steps_before = as_number(optimizer.iterations)
 
@@ -260,7 +265,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         optimizer = _inner(model.optimizer if optimizer is None else optimizer)
         before = _step_of(optimizer)
         if before is not None:
-            del optimizer._apply_weight_decay  # noqa: SLF001 (where _install put it)
+            del optimizer._apply_weight_decay  # noqa: SLF001 (where ``hold`` put it)
             optimizer.weight_decay = before.set_aside
             self._step = None
             _compile_anew(model)
@@ -343,16 +348,6 @@ def _key(optimizer: Any, variable: Variable) -> Any:
 def _step_of(optimizer: Any) -> _DecayStep | None:
     found = vars(optimizer).get("_apply_weight_decay")
     return found if isinstance(found, _DecayStep) else None
-
-
-def _install(step: _DecayStep, model: Any) -> None:
-    optimizer, before = step.optimizer, _step_of(step.optimizer)
-    if optimizer.weight_decay:
-        _LOG.info(_SET_ASIDE, type(optimizer).__name__, optimizer.weight_decay)
-        optimizer.weight_decay = 0.0
-    optimizer._apply_weight_decay = step  # noqa: SLF001 (rehearsed: no public place)
-    if before is None or not before.does_as(step):
-        _compile_anew(model)
 
 
 def _compile_anew(model: Any) -> None:

@@ -9,6 +9,7 @@ from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.number_formats import rounding_remark
 from dwindle.decay.read_numbers import number_of
+from dwindle.decay.roles import decaying_roles, wide
 from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import (
     MissingFactError,
@@ -74,7 +75,7 @@ def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
         The same tree with booleans.
 
     """
-    decaying = ("weight", "embedding") if embeddings else ("weight",)
+    decaying = decaying_roles(embeddings=embeddings)
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: _role(path, leaf) in decaying, params
     )
@@ -203,8 +204,7 @@ def _role(path: tuple[Any, ...], leaf: Any) -> str:
     is_wrapped = len(path) > 1 and getattr(path[-1], "name", None) in _INSIDE
     last = path[-2 if is_wrapped else -1] if path else None
     name = getattr(last, "key", getattr(last, "name", None))  # of a dict, of a class
-    is_wide = sum(size > 1 for size in jnp.shape(leaf)) > 1
-    return _ROLES.get(str(name), "weight" if is_wide else "vector")
+    return _ROLES.get(str(name), "weight" if wide(jnp.shape(leaf)) > 1 else "vector")
 
 
 def _range(
@@ -241,26 +241,20 @@ def _link(rate: DecayRate, lr: Any) -> Any:
         if params is None:
             raise RangeError("params", None, "given to update", _UPDATE)
         shrink = rate.shrink_of(lr(state.count) if callable(lr) else lr)
-        decayed = jax.tree.map(
-            lambda update, weight: _decayed(update, weight, shrink),
-            updates,
-            params,
-            is_leaf=lambda each: each is None,
-        )
-        return decayed, DecayState(optax.safe_increment(state.count))
+
+        def decayed(update: Any, weight: Any) -> Any:
+            if update is None or weight is None:
+                return update
+            # In bfloat16 the product would lose digits: 32 bits until the sum.
+            broad = jnp.promote_types(jnp.result_type(weight), jnp.float32)
+            taken = jnp.asarray(shrink, broad) * jnp.asarray(weight, broad)
+            # Wrappers with conditions (apply_if_finite) insist on the type that came.
+            return (jnp.asarray(update, broad) - taken).astype(jnp.result_type(update))
+
+        left = jax.tree.map(decayed, updates, params, is_leaf=lambda it: it is None)
+        return left, DecayState(optax.safe_increment(state.count))
 
     return optax.GradientTransformation(init, update)
-
-
-def _decayed(update: Any, weight: Any, shrink: Any) -> Any:
-    """Return ``update - shrink * weight`` in the type of the update."""
-    if update is None or weight is None:
-        return update
-    # In bfloat16 the product would lose digits: 32 bits until the sum.
-    wide = jnp.promote_types(jnp.result_type(weight), jnp.float32)
-    taken = jnp.asarray(shrink, wide) * jnp.asarray(weight, wide)
-    # Wrappers with conditions (apply_if_finite) insist on the type that came.
-    return (jnp.asarray(update, wide) - taken).astype(jnp.result_type(update))
 
 
 def _chosen(link: Any, rate: DecayRate, mask: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
+from dwindle.decay.roles import decaying_roles
 from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError, RefusedError
 
@@ -28,8 +29,6 @@ MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here 
 _OF_LOOPS = ("batch_size", "dataset_size", "steps")
 # What of an integration's arguments is no fact of the run.
 _OF_DECAY = ("penalty", "schedule", "lr_peak")
-# What decay_groups may let decay, with embeddings.
-_DECAYING_ROLES = ("weight", "embedding", "token")
 _CONTRADICTED = (
     "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "
     "leave it out where the loop is right."
@@ -280,7 +279,7 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
     roles = {id(held.parameter): held.role for held in parameter_roles(model)}
     for group in groups:
         own = {roles.get(id(weight), "weight") for weight in group["params"]}
-        group[MARKER] = float(not own.isdisjoint(_DECAYING_ROLES))
+        group[MARKER] = float(not own.isdisjoint(decaying_roles(embeddings=True)))
     left = [at for at, group in enumerate(groups) if not group[MARKER]]
     _LOG.info("groups %s hold only biases, norms and vectors: left alone", left)
 

@@ -279,6 +279,12 @@ _PLANS: Mapping[type, Callable[[Any], _Named]] = {
     lr_scheduler.LinearLR: lambda it: ("total_iters", it.total_iters),
     lr_scheduler.ConstantLR: lambda it: ("total_iters", it.total_iters),
 }
+# What only rises to its base lr, and stays there. Then its length says less: a few
+# hundred are steps, however long the run is.
+_WARM_UPS: Mapping[type, Callable[[Any], bool]] = {
+    lr_scheduler.LinearLR: lambda it: bool(it.start_factor < it.end_factor == 1),
+    lr_scheduler.ConstantLR: lambda it: bool(it.factor < 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,7 +372,8 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
         why = f"the lr of its {follower.name} does not fall early"
     if name and abs(length - steps) <= _AS_LONG * steps:
         return Pace(every=1, unit="step", known_from="scheduler", why=why)
-    if _is_warmup(follower.scheduler):
+    rises = _WARM_UPS.get(type(follower.scheduler))
+    if rises is not None and rises(follower.scheduler):
         boundary = steps / (steps_per_epoch or math.inf)
     if length > boundary or steps_per_epoch == 1:
         return Pace(every=1, unit="step", known_from="guess", why=why)
@@ -407,11 +414,3 @@ def _fall(follower: Follower, most: float) -> _Named:
             if highest and float(group["lr"]) <= _FALLEN * highest:
                 return "time to a tenth", number
     return "", math.inf
-
-
-def _is_warmup(scheduler: Any) -> bool:  # as above
-    """Whether a scheduler only rises to its base lr, and stays there."""
-    # Then its length says less: a few hundred are steps, however long the run is.
-    if type(scheduler) is lr_scheduler.LinearLR:
-        return bool(scheduler.start_factor < scheduler.end_factor == 1)
-    return type(scheduler) is lr_scheduler.ConstantLR and scheduler.factor < 1

@@ -153,13 +153,10 @@ def with_run(
     kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]
     open_ = [each.walk for each, left in zip(measured, kept, strict=True) if not left]
     if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
-        seen = _watched(mould, scheduler, steps, every)
-        kept = [known or other for known, other in zip(kept, seen, strict=True)]
+        others = _watched(mould, scheduler, steps, every)
     else:
-        kept = [
-            known or _by_powers(each, mine)
-            for known, each, mine in zip(kept, measured, legs, strict=True)
-        ]
+        others = [_by_powers(*pair) for pair in zip(measured, legs, strict=True)]
+    kept = [known or other for known, other in zip(kept, others, strict=True)]
     return [
         replace(
             each,

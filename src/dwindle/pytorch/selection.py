@@ -11,9 +11,10 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from dwindle.decay.penalties import layer_coefficients
+from dwindle.decay.roles import Role, decaying_roles
 from dwindle.errors import PatternError, RangeError
 from dwindle.errors.nearest import nearest_names
-from dwindle.pytorch.parameters.roles import ParameterRole, Role, parameter_roles
+from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
 from dwindle.pytorch.parameters.slots import modules_of
 from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
@@ -83,7 +84,7 @@ def choices_of(
     for argument, patterns in given.items():
         check_patterns(argument, patterns, names)
     spared = _spared_by_model(model) if model_says else {}
-    roles = {"weight", "embedding", "token"} if embeddings else {"weight"}
+    roles = decaying_roles(embeddings=embeddings)
     return tuple(_choice(each, given, spared, roles) for each in held)
 
 

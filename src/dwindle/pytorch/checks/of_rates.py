@@ -15,6 +15,7 @@ from dwindle.decay.convert import convert
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
+from dwindle.decay.roles import ROLES
 from dwindle.errors import DwindleError, MissingFactError
 from dwindle.pytorch.checks.facts import (
     Facts,
@@ -34,7 +35,7 @@ from dwindle.pytorch.checks.remedies import (
 )
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import KNOB
-from dwindle.pytorch.parameters.roles import ROLES, ParameterRole
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 from dwindle.pytorch.penalty import L2Penalty
 from dwindle.pytorch.trials import Programme, Trials

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from types import ModuleType
@@ -195,48 +195,32 @@ def random_kept() -> Iterator[None]:
             numpy.random.set_state(theirs)
 
 
-def _uncompiled() -> AbstractContextManager[object]:
-    """Compile nothing: a copy makes a few steps, and the compiler takes a minute."""
-    if "torch._dynamo" not in sys.modules:  # to load it takes seconds
-        return nullcontext()
-    # Any: torch does not type it.
-    stance: Any = torch.compiler.set_stance
-    context: AbstractContextManager[object] = stance("force_eager")
-    return context
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: a second makes a small Muon up to 100 times slower."""
-    # Copies are small, and threads that wait for each other in each bfloat16 product
-    # take seconds where one takes 50 ms (measured on two cores, with and without other
-    # load).
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Keep the random generators, call no hook for all optimizers, warn nobody."""
     hooks = [getattr(torch_optimizer, name, {}) for name in _GLOBAL_HOOKS]
     kept = [dict(each) for each in hooks]
+    # A copy makes a few steps, and the compiler takes a minute (to load it, seconds).
+    may_compile = "torch._dynamo" in sys.modules
+    stance: Any = torch.compiler.set_stance  # Any: torch does not type it
+    threads = torch.get_num_threads()
     with (
         random_kept(),
         warnings.catch_warnings(),
         torch.inference_mode(mode=False),
-        _uncompiled(),
-        _one_thread(),
+        stance("force_eager") if may_compile else nullcontext(),
     ):
         warnings.simplefilter("ignore")
         try:
+            # Copies are small, and threads that wait for each other in each bfloat16
+            # product of a Muon take seconds where one takes 50 ms (measured on two
+            # cores, with and without other load).
+            torch.set_num_threads(1)
             for each in hooks:
                 each.clear()
             yield
         finally:
+            torch.set_num_threads(threads)
             for each, before in zip(hooks, kept, strict=True):
                 each.clear()
                 each.update(before)

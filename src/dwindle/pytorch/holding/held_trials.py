@@ -68,11 +68,6 @@ class HeldTrials:
         """Trials of the rule; refused if no copy of the optimizer makes a step."""
         return Trials.of(self._optimizer)
 
-    @cached_property
-    def _narrow(self) -> Trials:
-        """Trials with weights in the formats of the original."""
-        return Trials(Mould.of(self._optimizer))
-
     def at_rest(
         self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
     ) -> list[Deviation | None]:
@@ -252,7 +247,7 @@ class HeldTrials:
         """Return the e-folds of each group's 16-bit weights, and those asked for."""
         # They are no numbers where this machine steps in other formats only.
         try:
-            trials = self._narrow
+            trials = Trials(Mould.of(self._optimizer))  # in the formats of its weights
             narrow = [list(filter(is_16_bits, group)) for group in trials.weights]
             shrinks = [shrink(group) if group else 0.0 for group in narrow]
             programme = Programme(

@@ -137,12 +137,16 @@ class Hold:
         def after_step(*_: object) -> None:
             self.take_step()
 
+        # A checkpoint has the weight_decay of the user, not that of a step.
+        def after_saving(_: Optimizer, state: dict[str, Any]) -> None:
+            state["param_groups"] = self._as_before(state["param_groups"])
+
         self._handles = [
             optimizer.register_step_pre_hook(_untraced(before_step)),
             optimizer.register_step_post_hook(_untraced(after_step)),
         ]
         if hasattr(optimizer, _STATE_HOOKS):  # some wrappers of libraries lack them
-            own = optimizer.register_state_dict_post_hook(self._with_own_options)
+            own = optimizer.register_state_dict_post_hook(after_saving)
             self._handles.append(own)
         # copy and pickle look for it at the object before they do at its class.
         vars(optimizer)[_GETSTATE] = self._copied_state
@@ -229,10 +233,6 @@ class Hold:
                 self.owed[at] += due - math.log1p(-taken)
                 self.e_folds[at] -= due
         self.steps_done += 1
-
-    def _with_own_options(self, _: Optimizer, state: dict[str, Any]) -> None:
-        """Let a checkpoint have the weight_decay of the user, not that of a step."""
-        state["param_groups"] = self._as_before(state["param_groups"])
 
     def _copied_state(self) -> Any:  # Any: a class may keep its own kind of state
         """Let copies and pickles have it, too: they have no hooks."""

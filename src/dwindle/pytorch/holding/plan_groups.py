@@ -11,7 +11,6 @@ from dataclasses import replace
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.number_formats import (
     STALLING,
@@ -25,7 +24,6 @@ from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.options import (
     KNOB,
     MARKER,
-    Group,
     dtype_name,
     factors_of,
     is_16_bits,
@@ -56,8 +54,12 @@ def plan_groups(
     if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
         raise refused("sharded")
     plans = _unrated(optimizer, known)
-    if target.needs_peak:
-        _refuse_no_lr(optimizer, plans, target.schedule)
+    pairs = zip(plans, optimizer.param_groups, strict=True)
+    # transformers' Adafactor may have none.
+    no_lr = any(plan.decay_scale and group.get("lr") is None for plan, group in pairs)
+    if target.needs_peak and no_lr:
+        name = _name_of(optimizer)
+        raise refused("no-lr", optimizer=name, schedule=target.schedule)
     # Rates first: a missing fact is reported before copies are made.
     plans = rated(plans, target, peaks)
     if target.penalty is not None:
@@ -110,15 +112,6 @@ def _unrated(optimizer: Optimizer, known: Sequence[GroupPlan]) -> list[GroupPlan
     ]
 
 
-def _refuse_no_lr(
-    optimizer: Optimizer, plans: Sequence[GroupPlan], schedule: str
-) -> None:
-    # transformers' Adafactor may have none.
-    pairs = zip(plans, optimizer.param_groups, strict=True)
-    if any(plan.decay_scale and group.get("lr") is None for plan, group in pairs):
-        raise refused("no-lr", optimizer=_name_of(optimizer), schedule=schedule)
-
-
 def _with_penalty(
     optimizer: Optimizer, plans: Sequence[GroupPlan], penalty: float
 ) -> list[GroupPlan]:
@@ -157,7 +150,15 @@ def _with_mechanisms(
     works = _native_works(trials, native, momenta=CYCLED)
     if not all(works):
         native = [
-            plan if fine else _without_momentum(plan, group)
+            replace(
+                plan,
+                # SGD's knob does as asked in each step that has no momentum. Not in 16
+                # bits: `gradient + weight_decay * weight` rounds the second away there.
+                without_momentum=not fine
+                and plan.decay_scale > 0
+                and group.get("momentum") == 0
+                and not any(map(is_16_bits, group["params"])),
+            )
             for plan, fine, group in zip(native, works, groups, strict=True)
         ]
         if any(plan.without_momentum for plan in native):
@@ -217,14 +218,6 @@ def _native_works(
     ]
 
 
-def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
-    """Use the knob of SGD, which does as asked in each step that has no momentum."""
-    # Not in 16 bits: there `gradient + weight_decay * weight` rounds the second away.
-    fine = not any(map(is_16_bits, group["params"]))
-    is_still = plan.decay_scale > 0 and group.get("momentum") == 0 and fine
-    return replace(plan, without_momentum=is_still)
-
-
 def _refuse_lost_decays(
     optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
 ) -> None:
@@ -264,18 +257,13 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
                 if wider[at]:
                     continue
             yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
-            yield _remark_on_low_lrs(plan.rate, dtype)
-
-
-def _remark_on_low_lrs(rate: DecayRate, dtype: str) -> str:
-    if dtype not in STALLING or not rate.power or not rate.shrink_at_peak:
-        return ""
-    least = shrink_from_half_life(longest_half_life_steps(dtype))
-    share = (least / rate.shrink_at_peak) ** (1 / rate.power)
-    return (
-        f"{dtype} rounds the decay away where the lr is below {share:.0%} of its peak; "
-        'schedule="constant" has no such steps.'
-    )
+            if dtype in STALLING and plan.rate.power and plan.rate.shrink_at_peak:
+                least = shrink_from_half_life(longest_half_life_steps(dtype))
+                share = (least / plan.rate.shrink_at_peak) ** (1 / plan.rate.power)
+                yield (
+                    f"{dtype} rounds the decay away where the lr is below {share:.0%} "
+                    'of its peak; schedule="constant" has no such steps.'
+                )
 
 
 def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:

@@ -5,7 +5,6 @@ A class that is not in the table is judged by what it has: the name of the class
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from dwindle.decay.roles import is_norm_by_name
 from dwindle.pytorch.parameters.slots import class_names
 
 Shape = tuple[int, ...]
@@ -29,8 +29,6 @@ _NORMS = (
 # Linear layers of other libraries keep their sizes under these names, too.
 LINEAR_SIZES = ("in_features", "out_features")
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-# A hump of a class name: LlamaRMSNorm is Llama, RMS, Norm.
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def _all_but_rows(_module: nn.Module, shape: Shape) -> int:
@@ -95,27 +93,13 @@ def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
 
     One that keeps a matrix itself (``shapes``) is no such layer, under any name.
     """
-    if isinstance(module, _NORMS):
-        return True
-    words = {word for name in class_names(module) for word in _WORD.findall(name)}
-    return bool(words & {"Norm", "norm"}) and all(wide(s) <= 1 for s in shapes)
+    return isinstance(module, _NORMS) or is_norm_by_name(type(module).__mro__, shapes)
 
 
 def is_embedding(module: nn.Module) -> bool:
     """Return whether a module looks rows up: torch's embeddings, or the same sizes."""
     sizes = ("num_embeddings", "embedding_dim")
     return isinstance(module, _EMBEDDINGS) or _has(module, *sizes)
-
-
-def wide(shape: Shape) -> int:
-    """Count the dimensions that hold more than one number.
-
-    Example:
-        >>> wide((1, 64, 1, 1)), wide((64, 64))
-        (1, 2)
-
-    """
-    return sum(size > 1 for size in shape)
 
 
 def class_of(module: nn.Module) -> str:

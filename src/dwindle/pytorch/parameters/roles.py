@@ -11,35 +11,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, get_args
 
 from torch import nn
 
+from dwindle.decay.roles import STRONGEST, TOKEN_DIMENSIONS, Role, wide
 from dwindle.pytorch.parameters.layers import (
     Shape,
     class_of,
     is_embedding,
     is_norm,
     layer_of,
-    wide,
 )
 from dwindle.pytorch.parameters.slots import Slot, slots_of
 from dwindle.wording import with_article
 
-Role = Literal["weight", "bias", "norm", "embedding", "vector", "token"]
-ROLES: tuple[Role, ...] = get_args(Role)
-
-# Where one tensor has several roles (an output layer tied to the embedding), the first.
-_STRONGEST: tuple[Role, ...] = (
-    "embedding",
-    "norm",
-    "token",
-    "bias",
-    "weight",
-    "vector",
-)
-# A position embedding or a mask token: (1, length, width), the same for every sample.
-_TOKEN_DIMENSIONS = 3
 _OUT_AND_IN = 2  # dimensions of more than one entry before those of the kernel
 # Names that their authors use for one thing alone, and what it is.
 _KNOWN_NAMES: Mapping[str, tuple[Role, str]] = MappingProxyType(
@@ -120,7 +105,7 @@ def _held(slots: Sequence[Slot]) -> ParameterRole:
     uses = {(id(slot.module), slot.slot): slot for slot in slots}.values()
     held = [_held_at(slot) for slot in uses]
     names = tuple(dict.fromkeys(slot.name for slot in slots))
-    chosen = min(held, key=lambda each: _STRONGEST.index(each.role))
+    chosen = min(held, key=lambda each: STRONGEST.index(each.role))
     others = [each.why for each in held if each.why != chosen.why]
     why = "; also ".join([chosen.why, *dict.fromkeys(others)])
     return replace(chosen, name=names[0], names=names, why=why)
@@ -163,9 +148,13 @@ def _role(slot: Slot, shape: Shape) -> tuple[Role, str]:
 
 def _role_without_layer(slot: Slot, shape: Shape) -> tuple[Role, str]:
     # The shape decides, and of a matrix the name.
-    if _is_convolution(slot, shape):
+    dimensions, is_for_one = len(shape), shape[:1] == (1,)
+    # (1, out, in, …), as StyleGAN2 multiplies it by each sample.
+    is_kernel = dimensions > TOKEN_DIMENSIONS and wide(shape[:3]) == _OUT_AND_IN
+    if is_for_one and is_kernel and "weight" in slot.slot.split("_"):
         return "weight", ", a convolution for each sample"
-    if _is_token(shape):
+    has_width = dimensions == TOKEN_DIMENSIONS and shape[-1] > 1
+    if is_for_one and dimensions >= TOKEN_DIMENSIONS and (wide(shape) > 1 or has_width):
         return "token", ", the same for every sample"
     if wide(shape) > 1:
         return role_by_name(slot) or ("weight", ", a matrix")
@@ -179,19 +168,6 @@ def _is_bias(slot: Slot, shape: Shape) -> bool:
     # Experts keep a bias each, (experts, width), beside weights of one dimension more.
     dimensions = max(map(len, _shapes(slot.module)))
     return wide(shape) <= 1 or len(shape) < dimensions
-
-
-def _is_convolution(slot: Slot, shape: Shape) -> bool:
-    """Whether it is (1, out, in, …), as StyleGAN2 multiplies it by each sample."""
-    if "weight" not in slot.slot.split("_") or len(shape) <= _TOKEN_DIMENSIONS:
-        return False
-    return shape[0] == 1 and wide(shape[:3]) == _OUT_AND_IN
-
-
-def _is_token(shape: Shape) -> bool:
-    if len(shape) < _TOKEN_DIMENSIONS or shape[0] != 1:
-        return False
-    return wide(shape) > 1 or (len(shape) == _TOKEN_DIMENSIONS and shape[-1] > 1)
 
 
 def _shapes(module: nn.Module) -> tuple[Shape, ...]:

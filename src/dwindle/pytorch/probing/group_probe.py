@@ -98,8 +98,9 @@ class GroupProbe(Plain):
         """What the group does: its decay, its knob, what is hidden, rounded or left."""
         if not self.dtype:
             return "It has no parameters."
-        parts = (_of_knob, _of_format, _of_run, _of_shapes)
-        more = (sentence for part in parts for sentence in part(self))
+        more = [sentence for part in _PARTS for sentence in part(self)]
+        if self.uneven:
+            more.append("Weights of fewer dimensions in this group decay differently.")
         return " ".join([_decay_sentence(self), *more])
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
@@ -191,6 +192,4 @@ def _of_run(seen: GroupProbe) -> Iterator[str]:
         yield _TEXTS["run"]["leaves"].format(steps=steps, kept=kept, e_folds=e_folds)
 
 
-def _of_shapes(seen: GroupProbe) -> Iterator[str]:
-    if seen.uneven:
-        yield "Weights of fewer dimensions in this group decay differently."
+_PARTS = (_of_knob, _of_format, _of_run)

@@ -74,7 +74,14 @@ def pattern_of(walk: Walk, *, eps: float = 2.0**-52) -> Pattern:
     # Also of entries that began alike, as the two of a complex number did.
     alone = _steady_amount(walk) if len(set(walk[0])) == 1 else None
     fits = (fit(middle, eps) for fit in (_geometric, _two_roots, _periodic))
-    return next(filter(None, fits), None) or alone or _falling(middle)
+    fitting = next(filter(None, fits), None) or alone
+    if fitting is not None:
+        return fitting
+    # Shares that become smaller from step to step; a lasting rate if they settle.
+    shares = _shares(middle)
+    falls = all(b <= a * (1 + _SAME) for a, b in pairwise(shares)) and shares[-1] > 0
+    shape = "power-law" if falls else "other"
+    return Pattern(shape=shape, first=shares[0], last=shares[-1])
 
 
 def _alike(scaled: Walk, eps: float) -> bool:
@@ -200,12 +207,3 @@ def _steady_amount(walk: Walk) -> Pattern | None:
     if all(abs(t - middle) <= 1e-2 * abs(middle) for t in taken) and middle > 0:
         return Pattern(shape="linear", amount=middle)
     return None
-
-
-def _falling(path: Sequence[float]) -> Pattern:
-    """Shares that become smaller from step to step; a lasting rate if they settle."""
-    shares = _shares(path)
-    late = shares[len(shares) // 2 :]
-    if all(b <= a * (1 + _SAME) for a, b in pairwise(shares)) and late[-1] > 0:
-        return Pattern(shape="power-law", first=shares[0], last=shares[-1])
-    return Pattern(shape="other", first=shares[0], last=shares[-1])
