@@ -246,7 +246,8 @@ def test_facts_may_be_a_mapping():
     assert rescale(0.1, "torch.AdamW", before=facts, after=facts) == rescale(
         0.1, "torch.AdamW", before=RUN, after=RUN
     )
-    for wrong, right in (("learning_rate", "lr"), ("batchsize", "batch_size")):
+    elsewhere = {"learning_rate": "lr", "mu": "momentum", "scheduler": "schedule"}
+    for wrong, right in (elsewhere | {"batchsize": "batch_size"}).items():
         with pytest.raises(UnknownNameError) as unknown:
             run_of({wrong: 1})
         assert (unknown.value.name, unknown.value.nearest[0]) == (wrong, right)

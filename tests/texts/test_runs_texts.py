@@ -73,6 +73,7 @@ REFUSED = {
     "no period": partial(Schedule, shape="step"),
     "too short a period": partial(Schedule(shape="step", period=1e-9).rates, 10**10),
     "no gamma": partial(Schedule, shape="exponential"),
+    "read by three": partial(Schedule, shape="cosine", gamma=0.5),
     "two ends": partial(Schedule, shape="exponential", gamma=0.9, final=0.1),
     "no warm-up": partial(Schedule, shape="inverse-sqrt"),
     "out of place": partial(Schedule, shape="cosine", milestones=[0.5]),

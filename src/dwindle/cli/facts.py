@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
-from dwindle.decay import read_numbers
+from dwindle.decay import facts, read_numbers
+from dwindle.decay.facts import option_of
 from dwindle.decay.knobs import knobs
-from dwindle.decay.read_numbers import numbers_of, option_of, read_times, whole_of
+from dwindle.decay.read_numbers import numbers_of, read_times, whole_of
 from dwindle.decay.run import Run
 from dwindle.decay.shapes import SHAPES
 from dwindle.decay.typed_facts import (
@@ -22,7 +23,6 @@ from dwindle.decay.typed_facts import (
     without_tokens,
 )
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
-from dwindle.plain import table_beside
 
 # What other tools call a weight decay.
 OF_A_DECAY = ("--wd", "--weight-decay", "--decay", "--l2", "--lambda")
@@ -145,21 +145,20 @@ _READERS: Mapping[str, Callable[[str, str], object]] = {
     "time": _read_time,
     "whole": read_whole,
 }
-_FILE = table_beside(__file__)
 _SHAPES = ", ".join(name for name in SHAPES if name != "listed")
 # Options for the fields of Run, and of its schedule.
 FACTS = tuple(
     Option(
-        option_of(field),
-        text.format(shapes=_SHAPES),
-        metavar,
-        _READERS[reader],
-        group=group,
-        also=tuple(_FILE["elsewhere"].get(field, ())),
-        keyword=field,
+        fact.option,
+        fact.text.format(shapes=_SHAPES),
+        fact.metavar,
+        _READERS[fact.typed],
+        group=OF_SCHEDULES if fact.of_schedule else GROUP,
+        also=fact.elsewhere,
+        keyword=fact.name,
     )
-    for table, group in {"of_run": GROUP, "of_schedules": OF_SCHEDULES}.items()
-    for field, (metavar, reader, text) in _FILE[table].items()
+    for fact in facts.FACTS.values()
+    if fact.typed
 )
 _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)

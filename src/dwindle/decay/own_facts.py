@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
+from dwindle.decay.facts import option_of
 from dwindle.decay.families import course_of, has_momentum, has_no_rate
 from dwindle.decay.knob import Knob
-from dwindle.decay.read_numbers import option_of
 from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES

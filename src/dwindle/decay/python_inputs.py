@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import count, takewhile
 from typing import Any
 
+from dwindle.decay.facts import fact_elsewhere
 from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
@@ -27,19 +28,6 @@ from dwindle.errors.nearest import nearest_names
 Facts = Mapping[str, Any]  # Any: the facts of a run have many types
 RunLike = Run | Facts
 
-# Names that other tools have for facts of a run.
-_FACTS_ELSEWHERE = {
-    "learning_rate": "lr",
-    "bs": "batch_size",
-    "batch": "batch_size",
-    "beta": "betas",
-    "num_epochs": "epochs",
-    "max_steps": "steps",
-    "sequence_length": "tokens_per_example",
-    "scheduler": "schedule",
-    "wd_schedule": "decay_schedule",
-    "weight_decay_schedule": "decay_schedule",
-}
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
 # By these a text is a number, and the other argument is the knob: both orders are fine.
 _NUMBER_STARTS = set("0123456789+-−.")
@@ -163,7 +151,7 @@ def run_of(run: object) -> Run:
     facts = {str(name): fact for name, fact in run.items()}
     for name in facts:
         if name not in names:
-            usual = _FACTS_ELSEWHERE.get(name)
+            usual = fact_elsewhere(name)
             near = (usual,) if usual else nearest_names(name, names)
             kind = "fact of a run"
             raise UnknownNameError(kind, name, near)

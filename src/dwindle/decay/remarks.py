@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from dwindle.decay.coordinates import (
@@ -218,9 +219,9 @@ def of_rounding(
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
     """Yield what a falling lr, or a schedule of the decay itself, does to a decay."""
-    power, lr = course_of(knob).lr_power, run.schedule.multipliers(_SAMPLED_STEPS)
-    own = run.decay_schedule.multipliers(_SAMPLED_STEPS)
-    decays = [m**power * k for m, k in zip(lr, own, strict=True)]
+    power, own = course_of(knob).lr_power, _sampled(run.decay_schedule)
+    sides = zip(_sampled(run.schedule), own, strict=True)
+    decays = [m**power * k for m, k in sides]
     if not shrink or decays[-1] > _FADED:
         return
     late = sum(decays[-_SAMPLED_STEPS // 10 :]) / sum(decays)
@@ -237,8 +238,13 @@ def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
         yield Remark.of("late-dead-zone", dtype=run.dtype, **size)
 
 
+# A rescale draws two schedules some fifty times, and its time was nearly all theirs.
+@lru_cache(maxsize=8)
+def _sampled(schedule: Schedule) -> tuple[float, ...]:
+    return tuple(schedule.multipliers(_SAMPLED_STEPS))
+
+
 def _last(schedule: Schedule) -> str:
     """Return what a schedule ends at: what it heads for, or where its last step is."""
     heads_for = "final" in SHAPES[schedule.shape].reads and not schedule.gamma
-    last = schedule.multipliers(_SAMPLED_STEPS)[-1]
-    return f"{schedule.final:g}" if heads_for else f"{last:.2g}"
+    return f"{schedule.final:g}" if heads_for else f"{_sampled(schedule)[-1]:.2g}"

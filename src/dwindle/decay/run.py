@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, TypedDict, Unpack
 
+from dwindle.decay.facts import FACTS, option_of
 from dwindle.decay.long_runs import Rates
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.read_numbers import (
-    FACTS,
     NO_MOMENTUM,
     ONE_TOKEN,
     USUAL_BETAS,
@@ -20,7 +20,6 @@ from dwindle.decay.read_numbers import (
     how_it_was_read,
     number_of,
     numbers_of,
-    option_of,
     read_number,
     whole_of,
 )
@@ -130,10 +129,10 @@ class Run:
         self._set("dtype", dtype_named(self.dtype))
         if self.loss not in _LOSSES:
             raise UnknownNameError.among("loss", str(self.loss), _LOSSES)
-        for name, fact in FACTS.items():
+        for name, within in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and not fact.holds(value):
-                raise RangeError(name, value, fact.must)
+            if value is not None and not within.holds(value):
+                raise RangeError(name, value, within.must)
         self._refuse_contradictions()
         if rows:
             self._refuse_other_length(len(rows))
@@ -203,13 +202,13 @@ class Run:
     def _read_numbers(self) -> None:
         """Read the numbers that came as text, as YAML has 1e-3, and note how."""
         understood = []
-        for name, fact in FACTS.items():
+        for name, within in _RANGES.items():
             given = getattr(self, name)
             # A float stays what it is: a batch may be 12.5 examples on average.
-            is_one = fact.read in (number_of, whole_of)
+            is_one = within.read in (number_of, whole_of)
             if given is None or isinstance(given, float if is_one else NotGiven):
                 continue
-            found = fact.read(name, given)  # refuses what no float can hold
+            found = within.read(name, given)  # refuses what no float can hold
             # A list becomes a tuple, for a run is a key of the caches.
             self._set(name, given if isinstance(given, int) else found)
             if isinstance(given, str) and isinstance(found, int | float):
@@ -405,6 +404,16 @@ class Run:
         return {
             name: float(value) for name, value in known.items() if value is not None
         }
+
+
+# The fields that are numbers: those of a schedule are read where it is made.
+_RANGES = MappingProxyType(
+    {
+        each.name: within
+        for each in fields(Run)
+        if each.name in FACTS and (within := FACTS[each.name].range)
+    }
+)
 
 
 class RunFacts(TypedDict, total=False):

@@ -5,24 +5,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from dwindle.decay.facts import FACTS, Counted, Range
 from dwindle.decay.long_runs import Rates, Stretch
 from dwindle.decay.read_numbers import (
-    ABOVE_0,
-    PAIR,
-    SHARE,
     Clock,
     NotGiven,
     NumberNotGiven,
-    number_of,
-    numbers_of,
     read_number,
-    read_time,
     read_times,
 )
 from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+from dwindle.wording import listed
 
 _WARMUP_REMEDY = (
     'Write a share of the steps, 0.05 or "5%", or count it: "500 steps", "5 epochs".'
@@ -39,75 +35,8 @@ _ENDS = re.compile(
 )
 
 
-class _Counted(float):
-    """A share of the run that was counted; it may be longer than the run."""
-
-
 # Equal to numbers, and known as nobody's: a shape may begin and end otherwise.
 _FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(NumberNotGiven, (1.0, 0.0, 0.2))
-
-
-class Parameter(NamedTuple):
-    """A parameter of a schedule: what it must be, and how one types it."""
-
-    must: str
-    holds: Callable[[Any], bool]  # Any: a number, or a tuple of them
-    example: str
-    is_time: bool = False
-
-
-_SHARE = "a share of the steps in "
-_OF_PEAK = "a fraction of the peak in [0, 1]"
-_LRS = "two or more finite lrs of at least 0, one of them above 0"
-_CYCLED = "two numbers in [0, 1): the momentum at the peak, and at both ends"
-
-
-def _is_fraction(x: float) -> bool:
-    return 0 <= x <= 1
-
-
-def _is_factor(x: float) -> bool:
-    return 0 < x <= 1
-
-
-PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
-    {
-        "warmup": Parameter(
-            f"{_SHARE}[0, 1)", SHARE.holds, "--warmup 5%", is_time=True
-        ),
-        "warmup_start": Parameter(_OF_PEAK, _is_fraction, "--warmup-start 0"),
-        "start": Parameter(_OF_PEAK, _is_fraction, "--start-lr 0.04"),
-        "final": Parameter(_OF_PEAK, _is_fraction, "--final-lr 0.01"),
-        "decay_share": Parameter(
-            "a share in (0, 1]", _is_factor, "--decay-share 20%", is_time=True
-        ),
-        "power": Parameter(ABOVE_0.must, ABOVE_0.holds, "--power 0.9"),
-        "gamma": Parameter("a factor in (0, 1]", _is_factor, "--gamma 0.97"),
-        "period": Parameter(
-            f"{_SHARE}(0, 1], or a count of steps or epochs",
-            lambda x: 0 < x <= (math.inf if isinstance(x, _Counted) else 1),
-            '--period "30 epochs"',
-            is_time=True,
-        ),
-        "growth": Parameter(
-            "a finite number of at least 1", lambda x: 1 <= x < math.inf, "--growth 2"
-        ),
-        "milestones": Parameter(
-            "within the run, each after the one before",
-            lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
-            '--milestones "30,60,80 epochs", or "300,600 steps"',
-            is_time=True,
-        ),
-        "lrs": Parameter(
-            _LRS,
-            lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
-            "--lr lrs.csv",
-        ),
-        "cycled_momentum": Parameter(
-            _CYCLED, PAIR.holds, "--cycled-momentum 0.85,0.95"
-        ),
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,15 +104,12 @@ class Schedule:
     def __post_init__(self) -> None:
         self._read_shape()
         record = SHAPES[self.shape]
-        for name, parameter in PARAMETERS.items():
-            self._read(name, parameter, record)
+        for name, within in PARAMETERS.items():
+            self._read(name, within, record)
         for group in record.needs:
             if not any(getattr(self, name) for name in group):
-                need, example = (
-                    f"The schedule {self.shape}",
-                    PARAMETERS[group[0]].example,
-                )
-                raise MissingFactError(group[0], need, example, owner="Schedule")
+                need, written = f"The schedule {self.shape}", FACTS[group[0]].written
+                raise MissingFactError(group[0], need, written, owner="Schedule")
         self._refuse_contradictions(record)
 
     def _read_shape(self) -> None:
@@ -235,7 +161,7 @@ class Schedule:
         start, final = (f"{peak * end:.3g}" for end in (self.start, self.final))
         return f"{self.shape} from {start} to {final}"
 
-    def _read(self, name: str, parameter: Parameter, record: Shape) -> None:
+    def _read(self, name: str, within: Range, record: Shape) -> None:
         """Read one parameter, check it, or take the default of the shape."""
         given = getattr(self, name)
         if given is None or isinstance(given, NotGiven):
@@ -243,16 +169,11 @@ class Schedule:
             default = default if given is None else NumberNotGiven(default)
             object.__setattr__(self, name, default)
             return
-        remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {parameter.example}."
-        if parameter.is_time:
-            found = _time(name, given, remedy)
-        elif name in {"lrs", "cycled_momentum"}:
-            found = numbers_of(name, given, must=parameter.must, remedy=remedy)
-        else:
-            found = number_of(name, given, remedy=remedy)
+        remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {FACTS[name].written}."
+        found = within.read(name, given, remedy=remedy)
         object.__setattr__(self, name, found)
-        if not isinstance(found, str) and not parameter.holds(found):
-            raise RangeError(name, given, parameter.must, remedy)
+        if not isinstance(found, str) and not within.holds(found):
+            raise RangeError(name, given, within.must, remedy)
         # Older facts may stand beside any shape; a new one would be dropped silently.
         neutral = next(each.default for each in fields(Schedule) if each.name == name)
         if name == "warmup_start":
@@ -262,7 +183,7 @@ class Schedule:
             return
         if neutral is None and name not in record.reads:
             reading = [each.name for each in SHAPES.values() if name in each.reads]
-            must = f"left out of {self.shape}; it is for {' and '.join(reading)}"
+            must = f"left out of {self.shape}; it is for {listed(reading)}"
             remedy = f'Write --schedule {reading[0]}, or schedule="{reading[0]}".'
             raise RangeError(name, given, must, remedy)
 
@@ -322,7 +243,7 @@ class Schedule:
                 raise RangeError(name, text, must, remedy)
             if min(whole) < 1 and name != "warmup":
                 raise RangeError(name, text, "at least one step")
-            parts = tuple(_Counted(count / steps) for count in whole)
+            parts = tuple(Counted(count / steps) for count in whole)
             shares[name] = parts if name == "milestones" else parts[0]
         return replace(self, **shares) if shares else self
 
@@ -442,20 +363,10 @@ def _written(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.holds has
-    """Return shares of the run; a count waits for a run, and stays the text it was."""
-    if name != "milestones":
-        if not isinstance(given, str):
-            return given if isinstance(given, _Counted) else number_of(name, given)
-        number = read_number(given)
-        if number is not None:
-            return number
-        count, clock = read_time(name, given, remedy)
-        return _Counted(count) if clock == "run" or count <= 0 else given
-    are_shares = isinstance(given, str) and all(
-        read_number(each) is not None for each in given.split(",")
-    )
-    if are_shares or not isinstance(given, str):
-        return numbers_of(name, given, remedy=remedy)
-    counts, clock = read_times(name, given, remedy)
-    return counts if clock == "run" else given
+PARAMETERS: Mapping[str, Range] = MappingProxyType(
+    {
+        each.name: within
+        for each in fields(Schedule)
+        if each.name in FACTS and (within := FACTS[each.name].range)
+    }
+)
