@@ -5,10 +5,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import yaml
 from oracle import decay_by_hand
 
 from dwindle.audit import audit_training_arguments
 from dwindle.audit.findings import Unchecked
+from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import foreign_keys, unread_keys
 from dwindle.cli.main import main
 from dwindle.decay.explain import explain
@@ -167,14 +169,33 @@ def test_a_course_of_megatron_that_no_shape_has_is_not_followed(write):
 
 
 # The lr of six epochs behind two of warm-up, as cosine_lr.py, poly_lr.py, step_lr.py,
-# multistep_lr.py of timm 1.0.31 have it: worked out by hand, to eight digits.
+# multistep_lr.py of timm 1.0.31 have it: worked out by hand, to eight digits. A lone
+# name is a schedule, others an option beside cosine.
+COSINE = [0.08681981, 0.07222075, 0.055, 0.03777925, 0.02318019, 0.01342542]
+WHOLE = [
+    0.1,
+    0.09657452,
+]  # the first two of eight, behind a warm-up that is before them
 TIMM = {
-    "cosine": [0.08681981, 0.07222075, 0.055, 0.03777925, 0.02318019, 0.01342542],
+    "cosine": COSINE,
     "poly": [0.0775, 0.06625, 0.055, 0.04375, 0.0325, 0.02125],
     "step": [0.1, 0.05, 0.05, 0.05, 0.025, 0.025],
     "multistep": [0.1, 0.05, 0.05, 0.025, 0.025, 0.025],
     "constant": [0.1] * 6,
-}
+    # One cycle knows nothing of the next.
+    "lr_cycle_mul: 2": COSINE,
+    "lr_cycle_decay: 0.5": COSINE,
+    # Half of the lr over least in the second cycle, of eight epochs more.
+    "lr_cycle_limit: 2, lr_cycle_decay: 0.5": [
+        *COSINE, *(0.01 + (lr - 0.01) * 4 / 9 for lr in (*WHOLE, *COSINE))
+    ],
+    "cooldown_epochs: 2": [*COSINE, 0.01, 0.01],
+    "warmup_prefix: true": [*WHOLE, *COSINE],
+    # (t/8)² instead of t/8.
+    "lr_k_decay: 2": [
+        0.055 + 0.045 * math.cos(math.pi * (t / 8) ** 2) for t in range(2, 8)
+    ],
+}  # fmt: skip
 
 
 def test_timm_moves_the_lr_once_in_an_epoch(write):
@@ -184,13 +205,33 @@ def test_timm_moves_the_lr_once_in_an_epoch(write):
     settings |= {"decay_rate": 0.5, "decay_epochs": 3, "decay_milestones": [4, 6]}
     found, expected = {}, {}
     for name, lrs in TIMM.items():
-        settings |= {"sched": name, **({"decay_rate": 1.0} if name == "poly" else {})}
-        given = {"dataset_size": 100}
-        (line,) = audit_training_arguments(write(settings), given=given).table
+        options = yaml.safe_load(f"{{{name}}}") if ":" in name else {"sched": name}
+        options |= {"decay_rate": 1.0} if name == "poly" else {}
+        path = write({"sched": "cosine", **settings, **options})
+        (line,) = audit_training_arguments(path, given={"dataset_size": 100}).table
         found[name] = line.e_folds
-        settings["decay_rate"] = 0.5
         expected[name] = sum(-10 * math.log1p(-0.01 * lr) for lr in (0.02, 0.06, *lrs))
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_timm_moves_the_lr_at_each_step_if_told_so(changed):
+    """With sched_on_updates its cosine goes on through the warm-up, step by step."""
+    more = "sched_on_updates: true\nepochs: 90\nwarmup_epochs: 9\nmin_lr: 1e-4\nopt"
+    given = {"epochs": 30, "lr": 1e-2, "dataset_size": 25_600}
+    run = read_setting_of(changed("timm.yaml", "opt", more), given=given).run
+    lrs = [run.lr * each for each in run.multipliers()]
+    # Step 400 is of the warm-up, 9/30 of the way; step 1,500 is at half of the cosine.
+    assert (run.epochs, len(lrs)) == (30, 3000)
+    assert lrs[400] == pytest.approx(1e-5 + (1e-2 - 1e-5) * 400 / 900)
+    assert lrs[1500] == pytest.approx((1e-2 + 1e-4) / 2)
+
+
+def test_an_lr_with_noise_is_not_followed(changed):
+    """The option is named: no sum over the run is formed."""
+    path = changed("timm.yaml", "opt", "epochs: 8\nlr_noise: [0.4, 0.9]\nopt")
+    audit = audit_training_arguments(path, given={"dataset_size": 1000})
+    assert audit.table[0].e_folds is None
+    assert [each for each in audit.unchecked if "lr_noise" in str(each)]
 
 
 def test_the_momentum_of_a_file_is_read(write):
@@ -314,8 +355,9 @@ def test_a_text_that_is_no_settings_file_is_answered_with_what_to_type(
 
 
 # A file with a warm-up of 40 steps -> the lr of the file, and the first and the last of
-# 20 steps over it. transformers has t/W, NeMo (t + 1)/(W + 1), LitGPT no W beyond the
-# run. DeepSpeed's rises as ln t, and Composer refuses it.
+# 20 steps over it. transformers has t/W, NeMo (t + 1)/(W + 1), DeepSpeed ln t / ln W;
+# LitGPT has no W beyond the run, and the last of 128 batches in each step. Composer
+# refuses it, and Ultralytics has cut it in some versions.
 LONG_WARMUPS = {
     ("axolotl.yml", "lr_sch", "warmup_steps: 40\nlr_sch"): (2e-4, 0, 19 / 40),
     ("diffusers.json", "constant", 'linear", "lr_warmup_steps": "40'): (
@@ -323,17 +365,21 @@ LONG_WARMUPS = {
     ),
     ("diffusers.json", "constant", 'constant", "lr_warmup_steps": "40'): (1e-5, 1, 1),
     ("nemo.yaml", "500", "40"): (2e-4, 1 / 41, 20 / 41),
-    ("litgpt.yaml", "{global", "{lr_warmup_steps: 40, global"): (4e-4, 1 / 21, 20 / 21),
-    (DS, '"total', '"warmup_num_steps": 40, "total'): None,
+    ("litgpt.yaml", "{global", "{lr_warmup_steps: 40, global"): (
+        4e-4, 127 / 2560, 2559 / 2560
+    ),
+    (DS, '"total', '"warmup_num_steps": 40, "total'): (
+        1e-3, 0, math.log(19) / math.log(40)
+    ),
     (LLM, "100ba", "40ba"): None,
     ("ultralytics.yaml", "warmup_epochs: 3", "warmup_epochs: 300"): None,
 }  # fmt: skip
 
 
 def test_a_warm_up_that_is_longer_than_the_run_goes_as_its_trainer_has_it(changed):
-    """It gets as far as the run goes; a rise along another curve is not followed."""
+    """It gets as far as the run goes; what depends on the version is not followed."""
     for file, found in LONG_WARMUPS.items():
-        length = {} if "ultralytics.yaml" in file else {"steps": 20}
+        length = {"dataset_size": 1280} if "ultralytics.yaml" in file else {"steps": 20}
         audit = audit_training_arguments(changed(*file), given=length)
         run = audit.table[0].run
         if found is None:
@@ -347,15 +393,85 @@ def test_a_warm_up_that_is_longer_than_the_run_goes_as_its_trainer_has_it(change
 
 def test_a_length_that_is_given_counts_instead_of_the_files(changed):
     """A warm-up in steps is a share of the steps that are given, one in epochs too."""
-    path = changed("llm-foundry.yaml")
+    path = changed(LLM)
     run = audit_training_arguments(path, given={"steps": 1000}).table[0].run
     assert (run.steps, run.epochs, run.schedule.warmup) == (1000, None, 0.1)
-    more = "sched_on_updates: true\nepochs: 90\nwarmup_epochs: 9\nmin_lr: 1e-4\nopt"
-    given = {"epochs": 30, "lr": 1e-2, "dataset_size": 25_600}
-    path = changed("timm.yaml", "opt", more)
-    run = audit_training_arguments(path, given=given).table[0].run
-    assert (run.epochs, run.schedule.warmup) == (30, pytest.approx(0.3))
-    assert run.schedule.final == pytest.approx(0.01)
     # No number is a batch size that nobody knows.
     path = changed("timm.yaml", "batch_size: 256", "batch_size: .inf")
     assert audit_training_arguments(path).table[0].run.batch_size is None
+
+
+def composers(t):
+    return t / 100 if t < 100 else 0.55 + 0.45 * math.cos(math.pi * (t - 100) / 4700)
+
+
+def deepspeeds(t, *, warm=1000, linear=False):
+    """A step has the lr that was computed behind the one before it."""
+    t = max(t - 1, 0)
+    if t < warm:
+        return t / warm if linear else math.log(t + 1) / math.log(warm)
+    return (10_000 - t) / (10_000 - warm)
+
+
+def ultralytics(t, *, cosine=False):
+    """10 steps in an epoch, of 100; 3 of warm-up."""
+    share = t // 10 / 100
+    share = (1 - math.cos(math.pi * share)) / 2 if cosine else share
+    return (1 - 0.99 * share) * min(1, t / 30)
+
+
+def litgpts(t, *, batches=128):
+    """A step has the lr of the last of its batches, of 1,000 · 128 in all."""
+    it = (t + 1) * batches - 1
+    if it < 50 * batches:
+        return it / (50 * batches)
+    return (1 + math.cos(math.pi * (it / batches - 50) / 950)) / 2
+
+
+YOLO = {"dataset_size": 1280}
+# File, what is changed in it, and facts beside it -> steps, and the lr of a step over
+# the lr of the file: the formulas of the trainers' own sources.
+COURSES = (
+    ((LLM,), {}, 4800, composers),
+    ((LLM, "100ba", "0.125dur"), {}, 4800, lambda t: t / 600 if t < 600 else None),
+    ((LLM, "100ba", "1ep"), {"dataset_size": 25_600}, 4800, composers),
+    ((DS,), {}, 10_000, deepspeeds),
+    ((DS, '"total', '"warmup_num_steps": 40, "total'), {}, 10_000,
+     lambda t: deepspeeds(t, warm=40)),
+    ((DS, '"total', '"warmup_type": "linear", "total'), {}, 10_000,
+     lambda t: deepspeeds(t, linear=True)),
+    ((DS, "WarmupDecayLR", "WarmupLR"), {}, 10_000,
+     lambda t: deepspeeds(t) if t <= 1000 else 1),
+    (("ultralytics.yaml",), YOLO, 1000, ultralytics),
+    (("ultralytics.yaml", "nbs", "cos_lr: true\nnbs"), YOLO, 1000,
+     lambda t: ultralytics(t, cosine=True)),
+    (("litgpt.yaml", "{global", "{lr_warmup_steps: 50, global"), {}, 1000, litgpts),
+    (("litgpt.yaml", "{global", "{lr_warmup_steps: 50, micro_batch_size: 512, global"),
+     {}, 1000, lambda t: litgpts(t, batches=1)),
+)  # fmt: skip
+
+
+def test_the_lr_of_every_step_is_that_of_the_trainer(changed):
+    """Warm-ups begin where theirs do, and falls where theirs do."""
+    wrong = {}
+    for file, given, steps, at in COURSES:
+        reading = read_setting_of(changed(*file), given=given)
+        lrs = [
+            reading.run.lr / reading.reading.lr * x for x in reading.run.multipliers()
+        ]
+        pairs = [(lr, at(t)) for t, lr in enumerate(lrs) if at(t) is not None]
+        if len(lrs) != steps or any(abs(lr - to) > 1e-12 for lr, to in pairs):
+            wrong[file] = next(
+                (t, *each)
+                for t, each in enumerate(pairs)
+                if abs(each[0] - each[1]) > 1e-12
+            )
+    assert wrong == {}
+
+
+def test_a_long_run_is_listed_in_parts(changed):
+    """10,000 rows stand for a million steps: the sum is right to a step in 50,000."""
+    run = read_setting_of(changed(DS), given={"steps": 1_000_000}).run
+    rise = sum(math.log(t) / math.log(1000) for t in range(1, 1001))
+    total = run.rates().total(float) * run.lr / 1e-3
+    assert total == pytest.approx(rise + 999_000 / 2, rel=2e-5)

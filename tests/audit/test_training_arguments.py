@@ -11,7 +11,7 @@ from tolerance import digits
 
 from dwindle.audit.outcome import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
-from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
+from dwindle.audit.trainer_courses import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import READ, TRANSFORMERS
 from dwindle.decay.knobs import KNOBS

@@ -12,7 +12,7 @@ from transformers.optimization import get_scheduler
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
-from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
+from dwindle.audit.trainer_courses import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import NAMES, TRANSFORMERS
 from dwindle.decay.explain import explain
@@ -174,20 +174,29 @@ TIMM = {
     "poly": {"min_lr": 1e-5, "decay_rate": 2.0, "warmup_epochs": 0},
     "step": {"decay_epochs": 7, "decay_rate": 0.5},
     "multistep": {"decay_milestones": [9, 20], "warmup_lr": 1e-6},
+    "cosine, whose k decays": {"lr_k_decay": 1.5, "warmup_prefix": True},
+    "cosine in cycles": {
+        "lr_cycle_mul": 2.0,
+        "lr_cycle_limit": 2,
+        "lr_cycle_decay": 0.5,
+        "cooldown_epochs": 3,
+    },
+    "poly in cycles": {"lr_cycle_limit": 3, "lr_cycle_decay": 0.4, "decay_rate": 1.5},
 }
 
 
 @pytest.mark.parametrize(("sched", "options"), TIMM.items())
 def test_timm_moves_the_lr_once_in_an_epoch(sched, options, tmp_path):
     """The lr of every step is that of timm's scheduler in its epoch."""
-    epochs, facts = 30, {"opt": "adamw", "lr": 1e-3, "weight_decay": 0.05}
+    facts = {"opt": "adamw", "lr": 1e-3, "weight_decay": 0.05, "epochs": 30}
     path = tmp_path / "args.json"
-    whole = {**facts, "sched": sched, "epochs": epochs, **options}
+    whole = {**facts, "sched": sched.partition(",")[0].partition(" ")[0], **options}
     path.write_text(json.dumps({**whole, "batch_size": 100}))
     run = read_setting_of(str(path), given={"dataset_size": 400}).run
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1e-3)
-    theirs, _ = create_scheduler(SimpleNamespace(**whole), optimizer)
+    theirs, epochs = create_scheduler(SimpleNamespace(**whole), optimizer)
     lrs = [run.lr * each for each in run.multipliers()]
+    assert len(lrs) == 4 * epochs
     for epoch in range(epochs):
         lr = optimizer.param_groups[0]["lr"]
         # 1e-12: a few roundings apart.

@@ -27,7 +27,7 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from dwindle.audit.codes import CODES
+from dwindle.audit.codes import CODES, UNCHECKED
 from dwindle.audit.findings import Unchecked
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError, UsageError
@@ -213,6 +213,7 @@ def test_without_any_lr_kinds_are_told_and_sizes_are_not():
     assert codes(found, "error", "warning") == {"DW001"}
     assert found.table[0].half_life.get("steps") is None
     assert {"DW009", "DW010"} <= unchecked(found)
+    assert UNCHECKED["lr-of-0"] in found.unchecked
     known = audit(model, optimizer, run=Run(lr=1e-3))
     assert round(known.table[0].half_life["steps"]) == 6931
 

@@ -51,7 +51,7 @@ _CODES: Mapping[str, str] = {
     },
 }
 # What nobody can judge without a shrink per step.
-_SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
+SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def judge_explained(
     is_still = told.half_life_average["run"] == math.inf
     if is_still:  # no step is taken at the peak lr, of which other sizes speak
         found = {
-            code: each for code, each in found.items() if not code.startswith(_SIZES)
+            code: each for code, each in found.items() if not code.startswith(SIZES)
         }
         found["DW010"] = {"lr_all_along": 0.0}
     findings = tuple(
@@ -209,7 +209,7 @@ def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[
         # A finding may say why there is no size: an impossible one, or no rate at all.
         if not has_no_rate(KNOBS[told.knob]) and not {"DW012", "DW024"} & set(found):
             give = ": give lr (--lr)." if run.lr is None else f". {missing[0]}"
-            yield Unchecked(f"Sizes of the decay were not checked{give}", *_SIZES)
+            yield Unchecked(f"Sizes of the decay were not checked{give}", *SIZES)
         return
     if told.e_folds is None:
         yield Unchecked(f"DW010 was not checked: give {_LENGTH}.", "DW010")

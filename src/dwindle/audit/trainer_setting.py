@@ -12,19 +12,19 @@ from dwindle.audit.settings_file import (
     number_in,
     read_settings,
 )
-from dwindle.audit.trainer_rules import (
+from dwindle.audit.trainer_courses import (
     OTHER_RISES,
-    RULES,
     SCHEDULES,
     TRAINER_SCHEDULES,
     ScheduleFacts,
-    options_in,
 )
-from dwindle.audit.trainer_values import Reading, Values
+from dwindle.audit.trainer_rules import RULES, options_in
 from dwindle.audit.trainers import (
     DTYPE_KEYS,
     TRANSFORMERS,
+    Reading,
     Trainer,
+    Values,
     arguments_in,
     file_not_read,
     foreign_keys,
@@ -255,11 +255,16 @@ def _followed(
     values: Values, reading: Reading, run: Run, given: Given
 ) -> Schedule | str:
     """Return the schedule of the file in a run, or why no shape is like it."""
+    course = reading.course(run) if reading.course else None
+    if isinstance(course, Schedule):
+        return course
     why_not = "the file names no schedule"
     if reading.schedule:
-        why_not = f"{reading.schedule} with its options is not followed here"
-    if reading.course:
-        return reading.course(run) or why_not
+        why_not = (
+            f"{reading.schedule} with {course or 'its options'} is not followed here"
+        )
+    if course is not None:
+        return why_not
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
     # A share of the peak where the file has one, else an lr, which does not scale.
@@ -292,16 +297,15 @@ def _of_long(
     values: Values, reading: Reading, run: Run, first: float | None, given: Given
 ) -> Schedule | str:
     """Return what a run has of a warm-up that is as long or longer, or why not."""
-    then = values.trainer.long_warmup
-    if not then or reading.schedule.casefold() in OTHER_RISES:
-        return f"a warm-up as long as the run is not followed in {reading.schedule}"
+    if not values.trainer.rises_on or reading.schedule.casefold() in OTHER_RISES:
+        why = f"{reading.schedule} with a warm-up as long as the run"
+        return f"{why} is not followed here"
     if given:
         key = values.trainer.found("warmup_steps", values.flat)[0]
         must = "shorter than the run, if a schedule is given beside the file"
         got, remedy = str(values.flat.get(key)), "Give warmup (--warmup) too."
         raise RangeError(key, got, must, remedy)
-    share = 1.0 if then == "is cut" else _warmup(reading, run)
-    return _rise(first, share, run)
+    return _rise(first, _warmup(reading, run), run)
 
 
 # Less than the rounding that a sum of shares may have.
@@ -363,20 +367,29 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
         )
 
 
+# Of an lr: what no step quite has is no news.
+_NEARLY = 0.999
+
+
 def _in_words(
     values: Values, reading: Reading, run: Run, given: Given, *, devices: int
 ) -> dict[str, str]:
     """Return the facts of a run by name; what nobody wrote is marked as a default."""
     name, shape = reading.schedule, run.schedule.shape
     schedule = values.marked(name, "schedule", is_given="shape" in given)
-    if name.casefold() != shape:
+    if name.casefold() != shape and shape != "listed":  # as the trainer has it
         schedule = f"{schedule} (as {shape})" if name else shape
-    lr, share = f"{run.lr:g}", run.schedule.warmup
+    share, typed = run.schedule.warmup, given.get("lr", reading.lr)
     long = _warmup(reading, run)
+    if run.schedule.lrs:
+        share = long
     if long >= 1 and run.schedule.start < run.schedule.final:
         # Only its warm-up is run, and that to a part of the lr which the file has.
         schedule, share = f"{name} (its warm-up alone)", long
-        lr = f"{lr} (at most, of {given.get('lr', reading.lr):g})"
+    lr = f"{run.lr:g}"
+    if run.lr and typed and run.lr < typed:  # by rounding, or in truth
+        is_near = run.lr > _NEARLY * typed
+        lr = f"{typed:g}" if is_near else f"{run.lr:.3g} (at most, of {typed:g})"
     facts = {
         "settings of": "" if values.has_types else values.trainer.name,
         "lr": values.marked(lr, "lr", is_given="lr" in given),

@@ -9,7 +9,7 @@ from torch import nn
 from dwindle.audit.codes import UNCHECKED
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.outcome import Audit, facts_of_run
-from dwindle.audit.setting_findings import line_of_setting
+from dwindle.audit.setting_findings import SIZES, line_of_setting
 from dwindle.decay.evidence.peers import Among
 from dwindle.decay.python_inputs import RunLike, run_of
 from dwindle.decay.schedules import Schedule
@@ -210,7 +210,10 @@ def _row(facts: Facts, group: Group) -> GroupLine:
 
 def _unchecked(facts: Facts) -> Iterator[str]:
     for group in facts.groups:
-        yield from group.judged.unchecked if group.judged else ()
+        if group.judged and not group.lr:
+            yield Unchecked(UNCHECKED["lr-of-0"], *SIZES)
+        elif group.judged:
+            yield from group.judged.unchecked
     for group in facts.groups:
         if group.held and not group.moving:
             yield UNCHECKED["frozen-group"].format(group=group.number)
