@@ -43,8 +43,7 @@ def command(
     folder = Path(out or _FOLDER)
     studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
-    to = Outputs.of({**asked, "html": str(page)}, as_json=as_json)
-    to.check(stores)
+    to = Outputs.checked({**asked, "html": str(page)}, stores, as_json=as_json)
     answer = _answer(studies, folder, workers)
     kind = ("--quick",) if quick else ()
     to.show(of_study(answer), "answer", *kind, "--out", folder)

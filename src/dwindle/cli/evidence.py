@@ -64,11 +64,14 @@ def command(*, quantity: str | None, as_json: bool) -> None:
 
 def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:
     """Return the quantities of one family of optimizers over the classes."""
-    cells = {
-        (each.quantity, each.kind_of_run): _short(each)
-        for each in everything
-        if each.family == family
-    }
+    cells: dict[tuple[str, str], Cell] = {}
+    for each in everything:
+        if each.family == family:
+            half = (each.high - each.low) / 2
+            text = f"{fixed(each.exponent, 1)} ± {fixed(half, 1)} ({each.measured})"
+            text = text if each.measured + each.restated else "nobody"
+            cell = text if each.measured else Styled(text, "dim")
+            cells[each.quantity, each.kind_of_run] = cell
     rows: list[list[Cell]] = [
         [name, *(cells.get((name, kind), "") for kind in KINDS)]
         for name in QUANTITIES
@@ -85,14 +88,6 @@ def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:
 
 _NAME = Column("source", "name", "cyan")
 _EXPONENT = (Column("exponent", "number"), Column("90 %", "number"))
-
-
-def _short(cell: Expected) -> Cell:
-    if not cell.measured + cell.restated:
-        return Styled("nobody", "dim")
-    half = (cell.high - cell.low) / 2
-    text = f"{fixed(cell.exponent, 1)} ± {fixed(half, 1)} ({cell.measured})"
-    return text if cell.measured else Styled(text, "dim")
 
 
 def _pooled(everything: Sequence[Expected], name: str) -> Table:

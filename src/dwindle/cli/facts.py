@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from dwindle.decay.shapes import SHAPES
 from dwindle.decay.typed_facts import (
     LR_POWERS,
     as_fields,
-    lr_with_batch,
-    scaled,
+    facts_after,
     times_of,
     without_tokens,
 )
@@ -34,7 +33,6 @@ SETTING = Option(
 )
 OF_ONE_RUN = "Facts of the run"
 GROUP = f"{OF_ONE_RUN}; a change of scale is written before:after"
-OF_SCHEDULES = "Schedules: what some of them read besides"
 _CHANGE = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
 _EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
 
@@ -70,17 +68,6 @@ def _whole_setting(word: str) -> str:
     except DwindleError:
         return _EXAMPLE
     return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
-
-
-def _read_sizes(option: str, text: str) -> tuple[float, ...]:
-    remedy = f"Write {option} 784,256,256,10: inputs, hidden layers, outputs."
-    must = "whole numbers with commas between them"
-    return numbers_of(option, text, whole_of, must=must, remedy=remedy)
-
-
-def _read_pair(option: str, text: str) -> tuple[float, ...]:
-    must, remedy = "two numbers with a comma between them", f"Write {option} 0.9,0.95."
-    return numbers_of(option, text, must=must, remedy=remedy)
 
 
 def _read_time(option: str, text: str) -> float | str:
@@ -138,13 +125,25 @@ _TABLES = (".csv", ".tsv", ".txt")
 _READERS: Mapping[str, Callable[[str, str], object]] = {
     "lr": _read_lr,
     "number": read_number,
-    "pair": _read_pair,
+    "pair": lambda option, text: numbers_of(
+        option,
+        text,
+        must="two numbers with a comma between them",
+        remedy=f"Write {option} 0.9,0.95.",
+    ),
     "share": read_share,
-    "sizes": _read_sizes,
+    "sizes": lambda option, text: numbers_of(
+        option,
+        text,
+        whole_of,
+        must="whole numbers with commas between them",
+        remedy=f"Write {option} 784,256,256,10: inputs, hidden layers, outputs.",
+    ),
     "text": read_text,
     "time": _read_time,
     "whole": read_whole,
 }
+_OF_SCHEDULES = "Schedules: what some of them read besides"
 _SHAPES = ", ".join(name for name in SHAPES if name != "listed")
 # Options for the fields of Run, and of its schedule.
 FACTS = tuple(
@@ -153,17 +152,17 @@ FACTS = tuple(
         fact.text.format(shapes=_SHAPES),
         fact.metavar,
         _READERS[fact.typed],
-        group=OF_SCHEDULES if fact.of_schedule else GROUP,
+        group=_OF_SCHEDULES if fact.of_schedule else GROUP,
         also=fact.elsewhere,
         keyword=fact.name,
+        is_fact=True,
     )
     for fact in facts.FACTS.values()
     if fact.typed
 )
 _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
-# A fact arrives as text: it may be one value, or two.
-FACT_OPTIONS = (*(replace(fact, read=read_text) for fact in FACTS), _WITH, _WITHOUT)
+FACT_OPTIONS = (*FACTS, _WITH, _WITHOUT)
 
 
 @dataclass(frozen=True)
@@ -213,37 +212,26 @@ class WrittenFacts:
         return known if self.nesterov is None else known | {"nesterov": self.nesterov}
 
     def _read(self, side: int) -> dict[str, Any]:  # as in known
-        before = self._read(0) if side else {}
         known: dict[str, Any] = {}
-        power = None
         for fact in (each for each in FACTS if each.argument in self.texts):
             name, field = fact.name, fact.argument
             text = _part(name, self.texts[field], side)
-            if side and field == "lr" and (power := _power_of_batch(text)):
-                continue  # a rule for the lr after the change: that needs the batch
-            if (factor := times_of(name, text)) is None:
-                known[field] = fact.read(name, text)
-            elif side:  # x8 behind a colon is eight times what stands before it
-                known[field] = scaled(name, before[field], factor)
-            else:
+            is_times = times_of(name, text) is not None
+            if is_times and not side:
                 must = "a value: only what stands behind a colon may be times another"
                 raise RangeError(name, repr(text), must, f"Write {name} 256:x8.")
-        if power is not None:
-            known["lr"] = lr_with_batch(before["lr"], power, before, known)
-        return known
+            is_word = text.isalpha() and read_numbers.read_number(text) is None
+            is_way = side and field == "lr" and is_word
+            if is_way and text not in LR_POWERS:
+                kind = "way of an lr with the batch"
+                hint = "Or write a number: --lr 1e-3:2e-3."
+                raise UnknownNameError.among(kind, text, LR_POWERS, hint)
+            # Both are read with what stands before the colon.
+            known[field] = text if is_times or is_way else fact.read(name, text)
+        return facts_after(self._read(0), known, named=option_of) if side else known
 
     def _side(self, side: int) -> Run:
         return Run(**as_fields(self.known(side)))
-
-
-def _power_of_batch(lr: str) -> float | None:
-    """Return the power of the batch that an lr goes with; None of a number or table."""
-    if not lr.isalpha() or read_numbers.read_number(lr) is not None:
-        return None
-    if lr not in LR_POWERS:
-        kind, hint = "way of an lr with the batch", "Or write a number: --lr 1e-3:2e-3."
-        raise UnknownNameError.among(kind, lr, LR_POWERS, hint)
-    return LR_POWERS[lr]
 
 
 def _part(name: str, text: str, side: int) -> str:

@@ -20,11 +20,10 @@ from dwindle.cli.options import (
     read_whole,
     written,
 )
-from dwindle.cli.output import note, print_json, show, stderr
+from dwindle.cli.output import note, print_json, print_plan, stderr, warn
 from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
 from dwindle.cli.training_file import Asked, Grammar, asked_of
 from dwindle.errors import RangeError, UsageError
-from dwindle.show import Line, facts
 from dwindle.wording import listed, number
 
 if TYPE_CHECKING:
@@ -211,31 +210,22 @@ def outputs_of(
     search: "Search", asked: Asked, what: str, *, as_json: bool
 ) -> tuple[Path, Outputs]:
     """Return the store and where results are shown, checked before any training."""
+    from dwindle.finding.command import CommandRecipe
+
     if search.conditions.maximize and not asked["maximize"]:
         metric = search.conditions.metric
         note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
-    _warn_of_unknown_names(search)
+    recipe = search.recipe
+    if isinstance(recipe, CommandRecipe) and recipe.left_as_they_are:
+        left, ours = (
+            listed([f"{{{name}}}" for name in names], most=3)
+            for names in (recipe.left_as_they_are, recipe.replaced_names)
+        )
+        warn(f"{left} in the command stays as it is: only {ours} are replaced.")
     path = store_named_after(search.conditions.training, what)
     path = Path(asked["store"]) if asked["store"] else path
-    to = Outputs.of(asked, as_json=as_json)
-    to.check((*asked["inputs"], *files_of_store(path)))
-    return path, to
-
-
-def _warn_of_unknown_names(search: "Search") -> None:
-    """Say which names in braces the command gets as they stand."""
-    from dwindle.finding.command import CommandRecipe
-
-    recipe = search.recipe
-    if not isinstance(recipe, CommandRecipe) or not recipe.left_as_they_are:
-        return
-    names = listed([f"{{{name}}}" for name in recipe.left_as_they_are], most=3)
-    ours = listed([f"{{{name}}}" for name in recipe.replaced_names])
-    _warn(f"{names} in the command stays as it is: only {ours} are replaced.")
-
-
-def _warn(text: str) -> None:
-    note(f"warning: {text}", style="yellow")
+    inputs = (*asked["inputs"], *files_of_store(path))
+    return path, Outputs.checked(asked, inputs, as_json=as_json)
 
 
 @contextmanager
@@ -263,7 +253,7 @@ def running(
             accept_change=asked["accept_change"],
             cluster=cluster,
         )
-        yield settings, on_progress, _warn
+        yield settings, on_progress, warn
 
 
 def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
@@ -370,16 +360,13 @@ def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
     in_unit = f"{unit.knob.name} {', '.join(map(number, at_knob))}"
     there = f"{unit.typed.symbol} {first} in {unit.typed.name}"
     # One number has no unit where two of them are in use.
+    firsts = {"first": in_unit, "typed": there}
     rows = {
-        **(
-            {"first": in_unit, "typed": there}
-            if unit.is_converted
-            else {"first": first}
-        ),
+        **(firsts if unit.is_converted else {"first": first}),
         "then": "two values near the best for each further seed",
         "until": f"the 90 % interval is within a factor {spec.within:g}",
         "at most": at_most(spec.trainings, USUAL),
         "cost": "known after the first training",
         "kept in": str(path),
     }
-    show("", facts(rows, indent=2), "", Line(text=training, indent=2, whole=True), "")
+    print_plan(rows, training)

@@ -73,7 +73,15 @@ def main(args: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if args is None else args)
-    _write_what_the_terminal_can()
+    # Closed by the shell (>&-): there is nobody to read, and nothing to crash on.
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, as long as we live
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    # A stream that has no λ or no − would stop a table in the middle.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=handler_of_missing_letters())
     # Behind two dashes stands the command of somebody else's training.
     ours = words[: words.index("--")] if "--" in words else words
     debug, as_json = "--debug" in ours, "--json" in ours
@@ -89,18 +97,6 @@ def main(args: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _print_error(error, as_json=as_json)
-
-
-def _write_what_the_terminal_can() -> None:
-    # Closed by the shell (>&-): there is nobody to read, and nothing to crash on.
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, as long as we live
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-    # A stream that has no λ or no − would stop a table in the middle.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=handler_of_missing_letters())
 
 
 @contextmanager

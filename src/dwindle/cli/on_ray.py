@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dwindle.cli.options import Option, read_number
-from dwindle.cli.output import note
+from dwindle.cli.output import warn
 from dwindle.errors import RangeError, UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +46,5 @@ def cluster_asked_for(asked: Mapping[str, Any]) -> "Cluster | None":
     from dwindle.study.cluster import Cluster
 
     if address:
-        text = "warning: whoever reaches the ports of this cluster runs code as you."
-        note(text, style="yellow")
+        warn("whoever reaches the ports of this cluster runs code as you.")
     return Cluster(address, cpus=cpus or 1.0, gpus=gpus or 0.0)

@@ -101,10 +101,9 @@ class Option:
     keyword: str = ""  # name of the keyword argument, where it is another one
     is_rest: bool = False  # all words behind ``--``, which are somebody else's
     repeats: bool = False  # it may be given several times, and its value is a tuple
-
-    def is_meant_by(self, word: str) -> bool:
-        """Return whether another tool calls it so: learning_rate, --LEARNINGRATE."""
-        return _letters(word) in map(_letters, self.also)
+    # A fact of a run arrives as text, which may be before:after, and is read with all
+    # others.
+    is_fact: bool = False
 
     @property
     def is_place(self) -> bool:
@@ -125,6 +124,10 @@ class Option:
     def argument(self) -> str:
         """Name of the keyword argument."""
         return self.keyword or re.sub(r"\W+", "_", self.name.lstrip("-")).lower()
+
+    def value_of(self, text: str) -> object:
+        """Return what a command gets of what was typed."""
+        return text if self.is_fact else self.read(self.name, text)
 
 
 DIRECTIONS = (
@@ -176,7 +179,9 @@ def read_words(
             got = shlex.join([*words[begins:], *rest])
             raise UsageError(must, got, f"Write: {line}") from None
         if isinstance(error, click.NoSuchOption):
-            raise _unknown(command, error.option_name, options) from None
+            named = {each.name: each for each in options if not each.is_rest}
+            hint = f"{command} --help lists all options."
+            raise unknown_option("option", error.option_name, named, hint) from None
         must = f"{command}: {error.format_message().rstrip('.')}."
         got = " ".join(words) or "no words"
         raise UsageError(must, got, _joined(words) or _HOW.format(command)) from None
@@ -247,23 +252,28 @@ def _value(command: str, option: Option, given: object) -> object:
         return given
     texts = given if isinstance(given, tuple) else (given,)
     if option.repeats:
-        return tuple(option.read(option.name, text) for text in texts)
+        return tuple(map(option.value_of, texts))
     if len(texts) > 1:
         must = f"{option.name} must be given once."
         raise UsageError(must, " and ".join(map(repr, texts)), _HOW.format(command))
     text = texts[0] if texts else None
-    return option.read(option.name, text) if isinstance(text, str) else None
+    return option.value_of(text) if isinstance(text, str) else None
 
 
-def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
-    """Offer what another tool's name means here, else what looks like it."""
-    hint = f"{command} --help lists all options."
-    for option in options:
-        if option.is_meant_by(typed):
-            hint = f"{option.name}: {option.help}. {hint}"
-            return UnknownNameError("option", typed, (option.name,), hint)
-    names = [option.name for option in options if not option.is_place]
-    return UnknownNameError.among("option", typed, names, hint)
+def unknown_option(
+    kind: str, typed: str, options: Mapping[str, Option], hint: str = ""
+) -> UnknownNameError:
+    """Offer what another tool's name means here, else what looks like it.
+
+    Another tool's is learning_rate, or --LEARNINGRATE; ``options`` are by the name that
+    they have where this one stands.
+    """
+    for name, option in options.items():
+        if _letters(typed) in map(_letters, option.also):
+            hint = f"{name}: {option.help}. {hint}".strip()
+            return UnknownNameError(kind, typed, (name,), hint)
+    names = [name for name, option in options.items() if not option.is_place]
+    return UnknownNameError.among(kind, typed, names, hint)
 
 
 def _letters(word: str) -> str:

@@ -3,10 +3,11 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dwindle.plain import to_plain
-from dwindle.show import WIDTH, Drawable, Sheet
+from dwindle.show import WIDTH, Drawable, Line, Sheet, facts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +49,17 @@ def show(*parts: Drawable | str) -> None:
 def note(text: str, *, style: str = "") -> None:
     """Print one line on stderr, never folded: a path in it stays whole."""
     stderr().print(text, style=style or None, soft_wrap=True, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    note(f"warning: {text}", style="yellow")
+
+
+def print_plan(rows: Mapping[str, str], training: str) -> None:
+    """Print what would be done, line by line, and its first training."""
+    line = Line(text=training, indent=2, whole=True)
+    show("", facts(rows, indent=2), "", line, "")
 
 
 def print_json(record: object) -> None:

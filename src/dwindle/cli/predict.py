@@ -24,8 +24,7 @@ def command(
     """
     from dwindle.tuning.face import predict
 
-    to = Outputs.of(asked, as_json=as_json)
-    to.check(files_of_store(Path(store)))
+    to = Outputs.checked(asked, files_of_store(Path(store)), as_json=as_json)
     tuned = predict(store, target=target)
     at = ",".join(f"{name}={value!r}" for name, value in (target or {}).items())
     where = ("--target", at) if at else ()

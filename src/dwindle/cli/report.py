@@ -98,18 +98,21 @@ class Outputs:
     as_json: bool
 
     @classmethod
-    def of(cls, asked: Mapping[str, Any], *, as_json: bool) -> Self:
-        """Return what stands among the options of a command."""
-        html, png, force = asked["html"], asked["png"], asked["force"]
-        return cls(html=html, png=png, force=force, as_json=as_json)
+    def checked(
+        cls, asked: Mapping[str, Any], inputs: Sequence[str | Path], *, as_json: bool
+    ) -> Self:
+        """Return what stands among the options of a command.
 
-    def check(self, inputs: Sequence[str | Path]) -> None:
-        """Refuse, before anything is trained or printed, what could not be written."""
+        What could not be written is refused, before anything is trained or printed;
+        ``inputs`` are files that must stay.
+        """
         from dwindle.report.writing import check_target
 
-        named = [output for output in (self.html, self.png) if output is not None]
+        html, png, force = asked["html"], asked["png"], asked["force"]
+        named = [output for output in (html, png) if output is not None]
         for number, output in enumerate(named):
-            check_target(output, force=self.force, inputs=(*inputs, *named[:number]))
+            check_target(output, force=force, inputs=(*inputs, *named[:number]))
+        return cls(html=html, png=png, force=force, as_json=as_json)
 
     def show(
         self, found: Display, *words: str | Path | None, study_file: str = ""
@@ -156,8 +159,8 @@ def command(*, store: str, trial: int | None, as_json: bool, **asked: Any) -> No
 
     One that still runs, or was stopped, can be looked at, too.
     """
-    path, to = Path(store), Outputs.of(asked, as_json=as_json)
-    to.check(files_of_store(path))
+    path = Path(store)
+    to = Outputs.checked(asked, files_of_store(path), as_json=as_json)
     if trial is not None:
         _print_trial(path, trial)
         return

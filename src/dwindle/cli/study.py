@@ -102,39 +102,31 @@ def command(
         _print_plan(spec, _workers(asked), memory, as_json=as_json)
         return 0
     path = Path(asked["store"]) if asked["store"] else file.with_suffix(".db")
-    to = Outputs.of(asked, as_json=as_json)
-    to.check((file, *files_of_store(path)))
+    to = Outputs.checked(asked, (file, *files_of_store(path)), as_json=as_json)
     # Imported here: torch takes seconds, and what is wrong is said before that.
     from dwindle.study.driver import run_study
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
-        chosen = _on_cluster(stack, asked) or _backend(spec, asked)
+        chosen = _backend(stack, spec, asked)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, memory)
     return show_kept(path, to, study_file=study_toml)
 
 
-def _on_cluster(stack: ExitStack, asked: dict[str, Any]) -> "Backend | None":
-    """Return the backend on a cluster that is asked for, if any; the stack ends it."""
-    cluster = on_ray.cluster_asked_for(asked)
-    if cluster is None:
-        return None
-    from dwindle.study.backends import RayPacks
-
-    stack.enter_context(cluster)
-    if asked["backend"] or asked["workers"]:
-        must = "Packs must train in one place."
-        remedy = "Leave out --backend and --workers: what fits on Ray trains at a time."
-        raise UsageError(must, "--backend or --workers beside Ray", remedy)
-    return RayPacks(cluster)
-
-
-def _backend(spec: "StudySpec", asked: dict[str, Any]) -> "Backend":
-    from dwindle.study.backends import Inline, Processes
+def _backend(stack: ExitStack, spec: "StudySpec", asked: dict[str, Any]) -> "Backend":
+    """Return where packs train, as it was asked; the stack leaves a cluster."""
+    from dwindle.study.backends import Inline, Processes, RayPacks
     from dwindle.study.driver import first_packs
 
+    if cluster := on_ray.cluster_asked_for(asked):
+        stack.enter_context(cluster)
+        if asked["backend"] or asked["workers"]:
+            must, got = "Packs must train in one place.", "--backend or --workers"
+            remedy = f"Leave out {got}: what fits on Ray trains at a time."
+            raise UsageError(must, f"{got} beside Ray", remedy)
+        return RayPacks(cluster)
     if asked["backend"] == "inline":
         return Inline()
     most = _workers(asked)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dwindle.cli.facts import FACTS, OF_SCHEDULES
-from dwindle.cli.options import Option, read_text, written
+from dwindle.cli.options import Option, read_text, unknown_option, written
+from dwindle.decay.facts import FACTS
 from dwindle.decay.run import Run
 from dwindle.decay.typed_facts import as_fields
 from dwindle.errors import (
@@ -51,10 +51,7 @@ class Grammar:
         options, kind = self.options_of(table), f"key in [{table}]"
         if key in options:
             return options[key]
-        for name, option in options.items():
-            if option.is_meant_by(key):
-                raise UnknownNameError(kind, key, (name,))
-        raise UnknownNameError.among(kind, key, options)
+        raise unknown_option(kind, key, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,21 +173,17 @@ def _read(
         if not isinstance(value, bool):
             raise RangeError(key, text, "true or false")
         return option, value
-    if table == _RUN:
-        _check_fact(option, key, text)
-    elif option.read is read_text and not isinstance(value, str):
+    if option.read is read_text and not (option.is_fact or isinstance(value, str)):
         raise RangeError(key, text, "a text in quotes")
-    return option, option.read(key, text)
-
-
-def _check_fact(option: Option, key: str, text: str) -> None:
-    """Read a fact of a run, which stays text until all of them are known."""
-    fact = next(each for each in FACTS if each.argument == option.argument)
-    value = fact.read(key, text)
+    found = option.read(key, text)
+    if not option.is_fact:
+        return option, found
+    has_name = FACTS[option.argument].of_schedule  # and no meaning without it
+    alone = {} if has_name else {option.argument: found}
     # What one needs of others is found out where they are all there.
     with suppress(UsageError, MissingFactError):
-        if fact.group != OF_SCHEDULES:
-            Run(**as_fields({fact.argument: value}))
+        Run(**as_fields(alone))
+    return option, text
 
 
 def _text(value: object) -> str:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
-from dwindle.cli.output import note, print_json, show
+from dwindle.cli.output import note, print_json, print_plan
 from dwindle.cli.report import show_kept
 from dwindle.cli.training_file import Asked, asked_of
 from dwindle.errors import RangeError, UsageError
-from dwindle.show import Line, facts
 from dwindle.wording import counted, listed, number
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ _HERE = {
     "--store": Option("--store", "where results are kept; SCRIPT-tune.db here", "PATH")
 }
 OPTIONS = (
-    *(each for each in of_find.OPTIONS[:2]),
+    *of_find.OPTIONS[:2],
     PROXY,
     TARGET,
     *(
@@ -126,12 +125,8 @@ def _print_plan(
 ) -> None:
     most, training = first.spec.trainings, of_find.first_training(first)
     if as_json:
-        plan: dict[str, object] = {
-            "cells": [dict(cell) for cell in cells],
-            "target": dict(target),
-        }
-        plan |= {"trainings": most * len(cells), "store": str(path)}
-        print_json({**plan, "training": training})
+        plan = {"cells": cells, "target": target, "trainings": most * len(cells)}
+        print_json({**plan, "store": str(path), "training": training})
         return
     rows = {
         "cost": _cost(cells, most),
@@ -139,7 +134,7 @@ def _print_plan(
         "target": f"{_text(target)}: nothing is trained there",
         "kept in": str(path),
     }
-    show("", facts(rows, indent=2), "", Line(text=training, indent=2, whole=True), "")
+    print_plan(rows, training)
 
 
 def _text(scale: Scale) -> str:

@@ -104,8 +104,11 @@ def times_of(name: str, text: str) -> float | None:
     return factor
 
 
-def scaled(name: str, before: object, factor: float) -> float:
+def _scaled(name: str, before: object, factor: float) -> float:
     """Return a fact times a factor; of a whole number it must be whole again."""
+    if isinstance(before, str):
+        number = number_of(name, before)
+        before = int(number) if number.is_integer() else number
     if isinstance(before, bool) or not isinstance(before, int | float):
         got = "nothing" if before is None else repr(before)
         must = f"one number before the change, for x{factor:g} to be times that"
@@ -141,12 +144,15 @@ def _batch(side: Typed) -> float | None:
     return whole_of("batch_size", side["batch_size"]) * length
 
 
-def facts_after(before: object, after: object) -> object:
+def facts_after(
+    before: object, after: Any, *, named: Callable[[str], str] = str
+) -> Any:
     """Return facts after a change in which ``x8`` and ``lr="linear"`` are numbers.
 
     Args:
         before: The run before the change, or a mapping of its facts.
         after: A mapping of facts; anything else is returned as it is.
+        named: What an error calls a fact.
 
     """
     if not isinstance(after, Mapping):
@@ -154,20 +160,12 @@ def facts_after(before: object, after: object) -> object:
     old: Typed = before if isinstance(before, Mapping) else vars(before or Run())
     new = dict(after)
     for name, given in after.items():
-        factor = times_of(name, given) if isinstance(given, str) else None
+        factor = times_of(named(name), given) if isinstance(given, str) else None
         if factor is not None:
-            new[name] = scaled(name, _number(name, old.get(name)), factor)
+            new[name] = _scaled(named(name), old.get(name), factor)
     lr = new.get("lr")
     power = LR_POWERS.get(lr) if isinstance(lr, str) else None
     if power is not None:
-        peak = number_of("lr", old.get("lr"))
+        peak = number_of(named("lr"), old.get("lr"))
         new["lr"] = lr_with_batch(peak, power, old, new)
     return new
-
-
-def _number(name: str, given: object) -> object:
-    """Read a text as the number that it is, whole where it can be."""
-    if not isinstance(given, str):
-        return given
-    number = number_of(name, given)
-    return int(number) if number.is_integer() else number

@@ -125,7 +125,7 @@ def answer_of(request: str) -> dict[str, Any]:  # JSON-like
         if option.required and not text:
             must, remedy = "given", "Fill in torch.optim.AdamW and 0.1, for example."
             raise RangeError(option.argument, "nothing", must, remedy)
-        words[option.argument] = option.read(option.name, text) if text else None
+        words[option.argument] = option.value_of(text) if text else None
     call = tab.question.ask(words.pop("knob"), words.pop("value", ""), words)
     call = replace(call, places=[_read_value(str(each)) for each in call.places])
     found = call.answer()

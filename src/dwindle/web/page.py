@@ -79,7 +79,7 @@ class Field:
     @property
     def has_sides(self) -> bool:
         """Whether it may differ before and after a change."""
-        return self.option in FACT_OPTIONS and not self.option.is_flag
+        return self.option.is_fact
 
     @property
     def is_first(self) -> bool:
