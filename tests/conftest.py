@@ -23,11 +23,15 @@ LONG_FILES = {"docs", "finding", "pytorch", "stats", "study", "tuning"}
 # In CI the examples are the same every time: a change fails for what it changed.
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+# The quick run is made many times, each time with other examples, and fewer of them.
+settings.register_profile("quick", max_examples=40, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests be listed: where none runs, no snapshot is used."""
+    """Let tests be listed, where no snapshot is used; take the profile of a run."""
+    if config.option.markexpr == "not full" and not os.environ.get("CI"):
+        settings.load_profile("quick")
     if config.option.collectonly:
         config.option.warn_unused_snapshots = True
 

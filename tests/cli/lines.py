@@ -13,12 +13,13 @@ def run(line, capsys):
 
 
 def as_json(line, capsys, code=0):
-    """The JSON document of a line."""
-    found, out, err = run(f"{line} --json", capsys)
+    """The JSON document of a line; its options stand before a command."""
+    ours, dashes, rest = line.partition(" -- ")
+    found, out, err = run(f"{ours} --json{dashes}{rest}", capsys)
     assert found == code, err
     return json.loads(out)
 
 
-def error_of(line, capsys):
+def error_of(line, capsys, code=2):
     """The error object of a line that is refused."""
-    return as_json(line, capsys, code=2)["error"]
+    return as_json(line, capsys, code)["error"]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import subprocess
 import sys
 
 import pytest
@@ -162,24 +161,6 @@ def test_one_page_and_all_pages(capsys):
     assert [code for code in CODES if code not in listed] == []
     found = audited("--explain all", capsys)["codes"]
     assert [each["code"] for each in found] == [*CODES]
-
-
-def test_files_and_pages_need_no_torch(folder):
-    """The audit of a file and the pages of the codes load neither torch nor numpy."""
-    lines = ["--explain DW001", "args.json --dataset-size 9999", "-h"]
-    calls = "; ".join(f"main(['audit', *{line.split()!r}])" for line in lines)
-    code = (
-        f"import sys; from dwindle.cli.main import main; {calls}\n"
-        "print('HEAVY', *({'torch', 'numpy', 'pydantic'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=folder,
-    )
-    assert done.stdout.rpartition("HEAVY")[2].strip() == ""
 
 
 FACTS = "--batch-size 128 --dataset-size 50000 --epochs 30"

@@ -1,6 +1,5 @@
 """dwindle find: one line before a command, and a value with its interval."""
 
-import json
 import math
 import re
 import shlex
@@ -14,9 +13,7 @@ import pytest
 from cli.lines import as_json, error_of, run
 from finding.formula import BEST, SCRIPT
 
-from dwindle.cli.find import read_seconds
 from dwindle.decay.run import Run
-from dwindle.errors import RangeError
 from dwindle.finding.found import found_of
 from dwindle.finding.records import find_from_stored
 from dwindle.finding.unit import Unit
@@ -48,14 +45,6 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def found_by(line, capsys, code=0):
-    """The JSON of a find; options stand before the command."""
-    ours, dashes, rest = line.partition(" -- ")
-    found, out, err = run(f"{ours} --json{dashes}{rest}", capsys)
-    assert found == code, err
-    return json.loads(out)
-
-
 def test_a_command_is_searched_and_the_same_line_goes_on(here, capsys):
     """The answer first, then why; the same line again and report print the same."""
     line = f"{SEARCH} --metric val_loss --trainings 9 {SEEDED}"
@@ -75,7 +64,7 @@ def test_json_has_the_fields_of_the_design(here, capsys):
     """The names and their types are what programs rely on."""
     run_facts = "--lr 1e-3 --batch-size 10 --dataset-size 100 --epochs 5"
     line = f"{SEARCH} {run_facts} --metric val_loss --trainings 9 {SEEDED}"
-    found = found_by(line, capsys)
+    found = as_json(line, capsys)
     assert list(found) == [
         *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
         *("harms", "trainings", "seeds", "paired"),
@@ -102,7 +91,7 @@ def test_json_has_the_fields_of_the_design(here, capsys):
 
 def test_a_function_is_searched_by_its_name(capsys):
     """module:function finds what the formula says, and so does a study file."""
-    found = found_by(f"{SEARCH} mine:train --trainings 9", capsys)
+    found = as_json(f"{SEARCH} mine:train --trainings 9", capsys)
     assert abs(math.log(found["value"] / BEST)) < math.log(1.5)
     assert found["conditions"]["training"] == ["mine:train"]
     Path("s.toml").write_text(
@@ -110,7 +99,7 @@ def test_a_function_is_searched_by_its_name(capsys):
         'high = 1\ntrainings = 5\n[run]\nlr = "3e-4"\n'
     )
     # What is typed beside the file goes before it.
-    of_file = found_by("find s.toml --trainings 9", capsys)
+    of_file = as_json("find s.toml --trainings 9", capsys)
     assert of_file["value"] == found["value"]
     assert of_file["conditions"]["facts"] == {"lr": 3e-4}
     assert Path("s.db").is_file()
@@ -142,10 +131,8 @@ def test_bad_input_is_refused_before_anything_is_trained(line, kind, capsys):
 
     Values of options are tried in test_training_file: the same readers read both.
     """
-    ours, dashes, rest = line.partition(" -- ")
-    code, out, err = run(f"{ours} --json{dashes}{rest}", capsys)
-    assert json.loads(out)["error"]["kind"] == kind, err
-    assert code in {2, 3}
+    code = 3 if kind.startswith("Store") else 2
+    assert error_of(line, capsys, code)["kind"] == kind
     assert not list(Path().glob("*.db"))
 
 
@@ -187,9 +174,7 @@ def test_a_command_without_its_dashes_is_written_with_them(ours, theirs, moved, 
 )
 def test_all_that_a_line_lacks_is_named_at_once(line, lacks, capsys):
     """One error has every option that is missing, with a value to type."""
-    ours, dashes, rest = line.partition(" -- ")
-    _, out, _ = run(f"{ours} --json{dashes}{rest}", capsys)
-    written = json.loads(out)["error"]["facts"]["remedy"]
+    written = error_of(line, capsys)["facts"]["remedy"]
     written = written.replace("--weight-decay", "").replace("--seed", "")
     assert {word for word in written.split() if word.startswith("--")} == lacks
 
@@ -213,26 +198,27 @@ def test_the_first_failure_prints_the_last_lines_of_the_training(here, capsys):
 def test_some_failures_leave_an_answer_and_exit_code_3(capsys):
     """Large decays crash: the rest is searched, and the failures are told."""
     line = f"{SEARCH} --metric val_loss --trainings 9 {SEEDED} --fail-above 0.5"
-    found = found_by(line, capsys, code=3)
+    found = as_json(line, capsys, code=3)
     assert found["value"] is not None
     status = {each["weight_decay"]: each["status"] for each in found["curve"]}
     assert status[1.0] == "error"
 
 
-def test_a_metric_that_never_appears_is_the_first_failure(capsys):
-    """The name that was asked for is in the message."""
-    code, _, err = run(f"{SEARCH} --metric val_acc {SEEDED}", capsys)
-    assert code == 3
-    assert "val_acc" in err
-
-
-def test_a_training_that_ignores_its_decay_is_found_out(here, capsys):
-    """The lines to look at are named, after three trainings."""
-    code, _, err = run(f"{SEARCH} --metric val_loss {SEEDED} --ignore", capsys)
-    assert code == 3
-    (store,) = here.glob("*.db")
-    assert len(find_from_stored(read_store(store)).rows) == 3
-    assert "0.001" in err
+@pytest.mark.parametrize(
+    ("metric", "more", "kind", "trained"),
+    [
+        ("val_acc", "", "FirstTrainingError", 1),
+        ("val_loss", "--ignore", "NoEffectError", 3),
+    ],
+)
+def test_a_search_without_a_loss_or_an_effect_ends(metric, more, kind, trained, capsys):
+    """A metric that never appears costs one training, an ignored decay three."""
+    line = f"{SEARCH} --metric {metric} {SEEDED} {more}"
+    error = error_of(line, capsys, 3)
+    assert error["kind"] == kind
+    assert metric in error["message"] or error["facts"]["low"] == 1e-3
+    (store,) = Path().glob("*.db")
+    assert len(find_from_stored(read_store(store)).rows) == trained
 
 
 def test_a_file_that_all_trainings_write_is_warned_of(capsys):
@@ -251,7 +237,7 @@ def test_a_changed_script_is_refused_until_it_is_accepted(here, capsys):
     line = f"{SEARCH} --metric val_loss --trainings 5 {SEEDED}"
     run(line, capsys)
     script.write_text(script.read_text() + "# changed\n")
-    error = json.loads(run(line.replace(" -- ", " --json -- "), capsys)[1])["error"]
+    error = error_of(line, capsys)
     assert error["kind"] == "StoreUnlikeError"
     ((name, _, _),) = error["facts"]["differences"]
     assert name == "contents of train.py"
@@ -264,7 +250,7 @@ def test_a_dry_run_trains_nothing(here, capsys):
     line = f"{SEARCH} --metric val_loss --dry-run {SEEDED}"
     _, out, _ = run(line, capsys)
     assert "--weight-decay 0.001 --seed 0" in out
-    plan = found_by(line, capsys)
+    plan = as_json(line, capsys)
     assert plan["first"][0] == 1e-3
     assert shlex.split(plan["training"])[-1] == "0"
     assert not list(here.glob("*.db*"))
@@ -281,7 +267,7 @@ def test_a_dry_run_trains_nothing(here, capsys):
 def test_a_number_is_proposed_in_the_unit_of_its_knob(knob, ends, first, capsys):
     """Ends are trained as they were typed; without decay is 0, or infinity."""
     line = f"find --knob {knob} --low {ends[0]} --high {ends[1]} mine:train --dry-run"
-    plan = found_by(line, capsys)
+    plan = as_json(line, capsys)
     typed = {math.inf if each is None else each for each in plan["first"]}
     assert first <= typed
 
@@ -290,7 +276,7 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     """Range and answer are in epochs; the training gets what AdamW needs for them."""
     facts = "--lr 1e-2 --batch-size 10 --dataset-size 100 --epochs 5"
     knob = "--knob half-life:epochs --as torch.optim.AdamW --low 1 --high 1000"
-    found = found_by(f"find {knob} {facts} mine:train --trainings 9", capsys)
+    found = as_json(f"find {knob} {facts} mine:train --trainings 9", capsys)
     tried = sorted(each["weight_decay"] for each in found["curve"])
     assert tried[0] == 0
     # ln 2 / (lr·λ) steps of 10 an epoch, up to the step's own rounding.
@@ -301,7 +287,7 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     assert abs(math.log(found["value"] / best)) < math.log(1.5)
     assert found["half_life"]["epochs"] == pytest.approx(found["value"])
     # A plan has both numbers of each training, and no decay is a half-life without end.
-    plan = found_by(f"find {knob} {facts} mine:train --dry-run", capsys)
+    plan = as_json(f"find {knob} {facts} mine:train --dry-run", capsys)
     assert (plan["knob"], plan["typed"]) == ("half-life:epochs", "torch.optim.AdamW")
     assert plan["first_at_knob"][-1] is None
     assert plan["first"][-1] == 0
@@ -365,24 +351,13 @@ def test_interrupted_it_says_how_to_go_on(here):
     assert "Run the same" in err
 
 
-def test_times_are_read_with_their_units():
-    """Seconds, minutes, hours; what is no time is refused."""
-    assert [read_seconds("--time", text) for text in ("90", "2h", "1.5m")] == [
-        *(90.0, 7200.0, 90.0)
-    ]
-    for text in ("", "h", "2 weeks", "-1", "0", "1..2"):
-        with pytest.raises(RangeError) as refused:
-            read_seconds("--time", text)
-        assert refused.value.name == "--time"
-
-
 def test_a_slot_reaches_each_training(here, capsys):
     """Every training of a slot gets its device; what is no slot is refused."""
     (here / "device.py").write_text(
         "import os, train\nassert os.environ['CUDA_VISIBLE_DEVICES'] in '24'\n"
     )
     rest = SEEDED.replace("train.py", "device.py")
-    found = found_by(
+    found = as_json(
         f"{SEARCH} --metric val_loss --trainings 6 --slots cuda:2,cuda:4 {rest}", capsys
     )
     assert found["trainings"] == 6
@@ -400,7 +375,7 @@ def test_a_penalty_that_cannot_be_none_is_no_failure(here, capsys):
         "    return 1 + math.log(weight_decay / 20) ** 2 / 50 + seed / 100\n"
     )
     line = "find svc:train --knob own:SVC.C:inverse --low 1 --high 1e3 --trainings 14"
-    found = found_by(line, capsys)
+    found = as_json(line, capsys)
     status = [(each["weight_decay"], each["status"]) for each in found["curve"]]
     assert [at for at, what in status if what == "error"] == [None]
     assert found["matters"] == "cannot tell"
@@ -428,15 +403,15 @@ def test_a_scale_reaches_commands_and_functions(here, capsys):
         "    return 1 + (weight_decay - 0.1 - seed / 1000) ** 2\n"
     )
     scale = "--trainings 5 --scale width=64"
-    found = found_by(f"{SEARCH} wide:train {scale}", capsys)
+    found = as_json(f"{SEARCH} wide:train {scale}", capsys)
     assert found["conditions"]["scale"] == {"width": 64}
     words = (
         f"{SEARCH} {scale} --metric loss --dry-run -- echo {{width}}{{weight_decay}}"
     )
-    plan = found_by(words, capsys)
+    plan = as_json(words, capsys)
     assert plan["training"].startswith("echo 64")
     for training in ("mine:train", f"--metric val_loss {COMMAND}"):
-        refused = found_by(f"{SEARCH} {scale} {training}", capsys, 2)
-        assert refused["error"]["kind"] == "UsageError"
+        refused = error_of(f"{SEARCH} {scale} {training}", capsys)
+        assert refused["kind"] == "UsageError"
     for bad in ("width", "width=0", "seed=3", "width=3,width=4"):
         assert error_of(f"{SEARCH} --scale {bad} mine:train", capsys)

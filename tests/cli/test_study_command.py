@@ -10,8 +10,7 @@ from cli.lines import as_json, error_of, run
 from study import pretended, tiny
 
 from dwindle.cli import study as study_command
-from dwindle.cli.study import read_bytes
-from dwindle.errors import RangeError, StoreLockedError
+from dwindle.errors import StoreLockedError
 from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.cost import Estimate
@@ -230,16 +229,6 @@ def test_all_mistakes_of_a_file_are_code_2(file, capsys):
     assert "my-study.toml:3: seeds" in err
     assert "my-study.toml:9: " in err
     assert not file.with_suffix(".db").exists()
-
-
-def test_memory_may_have_a_unit():
-    """Bytes, or the units that people write."""
-    assert read_bytes("--memory", "1000") == 1000
-    assert read_bytes("--memory", "512M") == read_bytes("--memory", "512MiB") == 2**29
-    assert read_bytes("--memory", "4g") == 2**32
-    with pytest.raises(RangeError) as raised:
-        read_bytes("--memory", "0.5")
-    assert (raised.value.name, raised.value.value) == ("--memory", "'0.5'")
 
 
 def progress(trained, **facts):

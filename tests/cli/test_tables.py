@@ -1,4 +1,4 @@
-"""dwindle rules and dwindle knobs, and what a table does in a narrow terminal."""
+"""dwindle rules, knobs and evidence, and what a table does in a narrow terminal."""
 
 import pytest
 from architecture.source import ROOT
@@ -6,6 +6,7 @@ from cli.lines import as_json, error_of, run
 
 from dwindle.cli.rules import law
 from dwindle.decay import verified
+from dwindle.decay.evidence.records import QUANTITIES, read_evidence
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.rules import RULES, resolve_rule
 from dwindle.decay.verified import passed_checks
@@ -149,6 +150,7 @@ def test_an_unknown_name_gets_the_nearest(capsys):
     """A name that is in no table is told the nearest ones, and exits with 2."""
     near = {
         "rules bengio": "bengio-map",
+        "evidence epoch": "epochs",
         "knobs torch.AdmW": "torch.optim.AdamW",
         "knobs kers": "keras",
         "knobs decuopled": "decoupled",
@@ -172,3 +174,39 @@ def test_a_terminal_of_no_or_little_width_shows_all(columns, like, monkeypatch, 
         shown.append(run("explain torch.AdamW=0.1 --lr 1e-3", capsys)[1])
     assert shown[0] == shown[1]
     assert "6,931" in shown[0]
+
+
+def test_everything_that_is_known_is_in_the_json(capsys):
+    """The JSON has every record and source, what to expect, and how well that does."""
+    there, found = read_evidence(), as_json("evidence", capsys)
+    assert len(found["records"]) == len(there.records)
+    assert found["sources"].keys() == there.sources.keys()
+    assert {each["quantity"] for each in found["expected"]} == set(QUANTITIES)
+    assert all(
+        each["low"] < each["exponent"] < each["high"] for each in found["expected"]
+    )
+    assert found["leave_one_source_out"].keys() == {"all", "measured"}
+
+
+def test_what_nobody_measured_has_no_measured_record(capsys):
+    """A gap is a quantity in a class and family without a record that was measured."""
+    found = as_json("evidence", capsys)
+    names = "kind_of_run", "family", "quantity"
+
+    def cells(records):
+        return {tuple(each[name] for name in names) for each in records}
+
+    measured = cells(each for each in found["records"] if each["kind"] != "restated")
+    gaps, asked = cells(found["nobody_measured"]), cells(found["expected"])
+    assert gaps
+    assert not gaps & measured
+    assert asked == gaps | (asked & measured)
+
+
+def test_one_quantity_is_shown_record_by_record(capsys):
+    """With a quantity, its records are printed with their sources; others are not."""
+    found = as_json("evidence batch", capsys)
+    assert {each["quantity"] for each in found["records"]} == {"batch"}
+    shown = run("evidence batch", capsys)[1]
+    assert [name for name in found["sources"] if name not in shown] == []
+    assert run("evidence", capsys)[1].count("\n") > len(QUANTITIES)

@@ -11,7 +11,6 @@ LOOPS = ("transformers", "Lightning", "Accelerate")
 COLUMNS = (*LOOPS, "optax", "Keras")
 TORCH = "frameworks/run_integrations_torch.py"
 JAX = "frameworks/run_integrations_jax.py"
-JAX_ASKS = "frameworks/run_integrations_jax_refusals.py"
 KERAS = "frameworks/on_keras.py"
 KERAS_ASKS = "frameworks/on_keras_refusals.py"
 TRAINERS = "integrations/test_missing_trainers.py"
@@ -74,7 +73,7 @@ ROWS = {
     )
     | {"Keras": (KERAS_ASKS, "test_16_bits_say_what_they_cannot_hold")},
     "a missing fact": _row("test_a_stream_has_no_epoch")
-    | {"optax": (JAX_ASKS, FACTS), "Keras": (KERAS_ASKS, FACTS)},
+    | {"optax": (JAX, FACTS), "Keras": (KERAS_ASKS, FACTS)},
     "a given fact": _row("test_the_user_is_believed"),
     "the library": {
         "transformers": (TRAINERS, "test_an_absent_library_gives_the_install_line"),
