@@ -207,7 +207,19 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.{5 if _NEARLY_ALL < share < 1 else 3}g}%"
 
 
-def no_gain(why: str, harms: Sequence[str] = ()) -> str:
+def gained(share: float, low: float | None = None, high: float | None = None) -> str:
+    """Return by what share of the loss decay helps, as a clause, with its interval.
+
+    Example:
+        >>> gained(0.1779, 0.134, 0.22)
+        'the loss is 17.8% lower (13.4% to 22%) than without decay'
+
+    """
+    within = "" if None in (low, high) else f" ({percent(low)} to {percent(high)})"
+    return f"the loss is {percent(share)} lower{within} than without decay"
+
+
+def no_gain(why: str = "", harms: Sequence[str] = ()) -> str:
     """Return what to say where no decay helps; no gain is not no difference.
 
     Args:
@@ -216,12 +228,23 @@ def no_gain(why: str, harms: Sequence[str] = ()) -> str:
 
     Example:
         >>> no_gain("x", ["0.1 by 3%", "1 by 28%"])
-        'Decay does not help measurably here (x). It hurts at 0.1 by 3% and 1 by 28%.'
+        'decay does not help measurably here (x). It hurts at 0.1 by 3% and 1 by 28%.'
 
     """
     reason = f" ({why})" if why else ""
     hurts = f" It hurts at {listed(harms)}." if harms else ""
-    return f"Decay does not help measurably here{reason}.{hurts}"
+    return f"decay does not help measurably here{reason}.{hurts}"
+
+
+def capital(text: str) -> str:
+    """Return a clause as the beginning of a sentence; all but its first letter stays.
+
+    Example:
+        >>> capital("the AdamW of torch")
+        'The AdamW of torch'
+
+    """
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def time_on(clock: str, value: float) -> str:

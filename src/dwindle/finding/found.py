@@ -184,28 +184,17 @@ class Found(ShownWithFigure, Plain):
     def why(self) -> str:
         """Whether decay matters, as a sentence."""
         if self.matters == "yes":
-            return f"Decay matters{self._gain_text}."
+            by = self.gain or 0.0
+            clause = wording.gained(by, self.gain_low, self.gain_high)
+            return f"Decay matters: {clause}." if by > 0 else "Decay matters."
         reason = f" ({self.matters_why})" if self.matters_why else ""
         if self.matters == "no":
             told = self.harms
             if len(told) > _HARMS_TOLD:
                 told = told[0], told[len(told) // 2], told[-1]
-            return wording.no_gain(self.matters_why, [str(each) for each in told])
+            text = wording.no_gain(self.matters_why, [str(each) for each in told])
+            return wording.capital(text)
         return f"Whether decay matters cannot be told{reason}."
-
-    @property
-    def _gain_text(self) -> str:
-        if self.gain is None or self.gain <= 0:
-            return ""
-        ends = self.gain_low, self.gain_high
-        within = (
-            ""
-            if None in ends
-            else f" ({wording.percent(ends[0])} to {wording.percent(ends[1])})"
-        )
-        return (
-            f": the loss is {wording.percent(self.gain)} lower{within} than without it"
-        )
 
     @cached_property
     def shown(self) -> tuple[Tried, ...]:

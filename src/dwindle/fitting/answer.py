@@ -13,12 +13,14 @@ from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.wording import (
     MOST_NOTES,
+    capital,
     clean,
     counted,
     fixed,
     interval,
     listed,
     measured,
+    no_gain,
     number,
     quantity,
 )
@@ -121,7 +123,7 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
 def _one(found: Fit) -> Iterator[Drawable | str]:
     cell = found.cells[0]
     yield Line(text=found.headline, style="bold", indent=2)
-    yield Line(text=f"{cell.why[:1].upper()}{cell.why[1:]}.", indent=2)
+    yield Line(text=f"{capital(cell.why)}.", indent=2)
     if cell.compared:
         yield Line(text=_difference(cell.compared), indent=2)
 
@@ -140,8 +142,7 @@ def _answer(cell: FittedCell, name: str) -> str:
     if cell.verdict == "at least":
         return f"{name} ≥ {number(cell.low or cell.value, digits=_EXACT)}"
     if cell.matters == "no":
-        helps = "matter" if cell.verdict == "does not matter" else "help"
-        return f"{name} = {value} was lowest: weight decay does not {helps} here."
+        return f"{name} = {value} was lowest: {no_gain()}"
     more = ""
     if cell.needed:
         more = f": {_seeds_wanted(cell.needed, noise_known=cell.noise_known)}"

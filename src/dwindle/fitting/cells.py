@@ -31,7 +31,7 @@ from dwindle.stats.points import Design
 from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
-from dwindle.wording import counted, interval, number
+from dwindle.wording import counted, gained, number
 
 Walls = tuple[float | None, float | None]  # decays below and above that diverge
 Verdict = Literal[
@@ -302,11 +302,9 @@ def _beats_zero(gains: FloatArray, losses: CellLosses) -> str:
         return _BEATS_ZERO
     half = half_width(gains)
     logs = (gains.mean(), gains.mean() - half, gains.mean() + half)
-    by, low, high = (-100 * math.expm1(-each) for each in logs)
-    limits = interval(low, high, digits=_SHOWN)
-    said = f"{_BEATS_ZERO} by {number(by, digits=_SHOWN)} % ({limits})"
+    by, low, high = (-math.expm1(-each) for each in logs)
     little = f": less than {NEGLIGIBLE_SHARE:.0%}, so a little"
-    return said + (little if high < 100 * NEGLIGIBLE_SHARE else "")
+    return gained(by, low, high) + (little if high < NEGLIGIBLE_SHARE else "")
 
 
 def _by_matters(cell: FittedCell, losses: CellLosses) -> FittedCell:

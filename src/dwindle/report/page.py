@@ -28,7 +28,7 @@ from dwindle.report.opening import Origin
 from dwindle.report.themes import DARK, LIGHT, PAGE, css_variables
 from dwindle.report.vega import Spec
 from dwindle.report.writing import PAGE_MARK
-from dwindle.wording import Numeral, clean, fixed, number
+from dwindle.wording import Numeral, capital, clean, fixed, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -172,10 +172,6 @@ def _resource(name: str) -> str:
     return (resources.files("dwindle.report") / name).read_text(encoding="utf-8")
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def collapse_heading(axis: AxisFindings) -> str:
     """Return the axis, and what moves or stays along it."""
     held = f" ({clean(axis.policy)})" if axis.policy else ""
@@ -186,7 +182,7 @@ def collapse_remark(axis: AxisFindings) -> str:
     """Return why there is no exponent, or what to know of the one there is."""
     why = f"no exponent, {axis.why_null or 'too few optima'}"
     remark = axis.note if axis.exponent is not None else why
-    return f"{_capital(clean(remark, limit=2000))}." if remark else ""
+    return f"{capital(clean(remark, limit=2000))}." if remark else ""
 
 
 def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
@@ -204,8 +200,8 @@ def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
             alt=f"{over}, {correction.title}: {spread}.",
         )
         same = f"Also: {', '.join(correction.also)}. " if correction.also else ""
-        remark = f"{same}{_capital(spread)}."
-        yield Panel(drawn, title=_capital(correction.title), remark=remark)
+        remark = f"{same}{capital(spread)}."
+        yield Panel(drawn, title=capital(correction.title), remark=remark)
 
 
 def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
@@ -223,7 +219,7 @@ def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
             name=f"{key}e{i}",
             alt=f"Exponent over {name}: {measured}; {predicted}.",
         )
-        yield Panel(drawn, title=_capital(name), remark=measured)
+        yield Panel(drawn, title=capital(name), remark=measured)
 
 
 def regret_panels(key: str, study: Findings) -> Iterator[Panel]:
@@ -249,4 +245,4 @@ def term_panels(key: str, study: Findings) -> Iterator[Panel]:
             alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )
         remark = f"λ = {names.decay(at)} in every cell"
-        yield Panel(drawn, title=_capital(name), remark=remark)
+        yield Panel(drawn, title=capital(name), remark=remark)
