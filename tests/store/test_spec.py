@@ -21,75 +21,49 @@ def axis(name, *values, **policies):
 
 
 def test_a_spec_survives_json():
-    """A spec read back from text is the same spec."""
+    """A spec read back from text is the same; 64.0 units are 64, as in old stores."""
     assert from_plain(StudySpec, json.loads(json.dumps(SPEC.as_dict()))) == SPEC
-
-
-def test_whole_numbers_may_be_written_as_floats():
-    """64.0 units are 64, of the base and of an axis, as in stores of before."""
     spec = changed(base=replace(BASE, width=8.0), **axis("width", 4.0, 16.0))
     assert [scale.width for scale in spec.scales] == [4, 16]
 
 
-def test_impossible_numbers_are_refused_by_name():
-    """Of each number that cannot be the error has the name and the value."""
+def test_what_a_file_may_not_have_a_spec_may_not_either():
+    """The error has the name and the value; mistakes of all kinds are those of files.
+
+    Thirteen decays may be 1.1 % apart; at 0.9 % they are alike.
+    """
+    nesterov = replace(SGD, nesterov=True, dampening=0.5)
     wrong = [
-        ({"seeds": 0}, "seeds", 0),
-        ({"low": -1e-5}, "low", -1e-5),
         ({"low": NAN}, "low", NAN),
         ({"high": 1e-4}, "low", "0.004"),
-        ({"points": 2}, "points", 2),
+        ({"low": 1e-3, "high": 1e-3 * 1.009**12, "points": 13}, "points", None),
         ({"axes": ()}, "axes", "none"),
         ({"base": replace(BASE, batch_size=65)}, "batch_size", 65),
-        ({"base": replace(BASE, epochs=0)}, "epochs", 0),
-        ({"base": replace(BASE, lr=0.0)}, "lr", 0.0),
         ({"base": replace(BASE, width=8.5)}, "width", 8.5),
-        ({"optimizer": replace(SGD, momentum=1.0)}, "momentum", 1.0),
         ({"optimizer": replace(SGD, eps="1")}, "eps", "'1'"),
         ({"optimizer": replace(SGD, betas=(0.9, 1.0))}, "betas", [0.9, 1.0]),
-        (
-            {"optimizer": replace(SGD, nesterov=True, dampening=0.5)},
-            "nesterov",
-            "true with momentum = 0.9, dampening = 0.5",
-        ),
+        ({"optimizer": nesterov}, "nesterov", None),
         (axis("batch_size", 16, 128), "batch_size", 128),
         (axis("dataset_size", 16, 128), "batch_size", 32),
         (axis("width", 4, 8, 4), "values of width", [4, 8, 4]),
         (axis("width"), "values of width", []),
         (axis("depth", 1.5), "depth", 1.5),
+        *(({"split": split}, "split", None) for split in (-1, True, "seed", 10_000)),
     ]
     for change, name, value in wrong:
         with pytest.raises(RangeError) as refused:
             changed(**change)
-        assert (refused.value.name, str(refused.value.value)) == (name, str(value))
-
-
-def test_neighbors_a_percent_apart_are_a_grid():
-    """Thirteen decays, each 1.1 % above the one before; at 0.9 % they are alike."""
-    for step, is_refused in ((1.011, False), (1.009, True)):
-        ends = {"low": 1e-3, "high": 1e-3 * step**12, "points": 13}
-        if not is_refused:
-            assert changed(**ends).high == ends["high"]
-            continue
-        with pytest.raises(RangeError) as refused:
-            changed(**ends)
-        assert refused.value.name == "points"
-
-
-def test_unknown_names_are_refused_with_the_nearest():
-    """A name that is in no table is refused, and the nearest one is offered."""
-    wrong = [
-        ({"normalization": "layermean"}, "layer-mean"),
-        ({"optimizer": replace(SGD, name="sdg")}, "sgd"),
+        assert refused.value.name == name
+        assert value is None or str(refused.value.value) == str(value)
+    for change, nearest in (
         ({"optimizer": replace(SGD, schedule="cosin")}, "cosine"),
         (axis("widht", 1), "width"),
-        (axis("batch_size", 1, lr="squared"), "sqrt"),
         (axis("batch_size", 1, hold="step"), "steps"),
-    ]
-    for change, nearest in wrong:
-        with pytest.raises(UnknownNameError) as refused:
+    ):
+        with pytest.raises(UnknownNameError) as unknown:
             changed(**change)
-        assert refused.value.nearest[0] == nearest
+        assert unknown.value.nearest[0] == nearest
+    assert changed(low=1e-3, high=1e-3 * 1.011**12, points=13).points == 13
 
 
 def test_a_grid_is_every_combination():
@@ -112,7 +86,3 @@ def test_the_split_is_part_of_a_training_and_of_its_key():
     assert CONDITIONS.key_of(fixed) != KEY_OF_BEFORE
     assert (trial.split_seed, fixed.split_seed) == (3, 0)
     assert StudySpec.from_tables(changed(split=2).as_tables(), "tiny").split == 2
-    for wrong in (-1, True, "per-seed", 10_000):
-        with pytest.raises(RangeError) as refused:
-            changed(split=wrong)
-        assert refused.value.name == "split"

@@ -23,16 +23,19 @@ class Running:
     process: subprocess.Popen
 
     @classmethod
-    def started(cls, *words):
-        command = [sys.executable, "-c", DWINDLE, *map(str, words)]
+    def started(cls, *words, code=DWINDLE):
+        command = [sys.executable, "-c", code, *map(str, words)]
         pipe = subprocess.PIPE
         # As in a terminal: tests that run in the background ignore Ctrl-C.
-        with _ctrl_c_as_in_a_terminal():
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
             return cls(
                 subprocess.Popen(
                     command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
                 )
             )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def ended(self):
         """Wait for the end; return exit code, stdout and stderr."""
@@ -55,15 +58,6 @@ class Running:
         """What is still alive once the system has had time to end it."""
         wait_until(lambda: not self.pids())
         return self.pids()
-
-
-@contextlib.contextmanager
-def _ctrl_c_as_in_a_terminal():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def wait_until(holds):

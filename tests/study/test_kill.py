@@ -1,7 +1,6 @@
 """kill -9 of driver, worker or both: what was committed stays, the rest is made up."""
 
 import os
-import random
 import resource
 import shutil
 import signal
@@ -10,13 +9,18 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
+from study import tiny
+from study.pretended import PRETENDED
 from study.processes import Running, committed, wait_until
 
 from dwindle.cli.main import main
 from dwindle.findings.build import findings_of
 from dwindle.store.store import read_study
+from dwindle.study.backends import Inline
+from dwindle.study.driver import run_study
 
 STUDY = """\
 [study]
@@ -39,14 +43,65 @@ points = 4
 [axes]
 width = [16, 32]
 """
-# A ceiling that makes packs of some models: many short packs.
-CEILING = "8M"
+# Of engines that only sleep: without PyTorch all processes start in half a second.
+SLEEPY = f"""
+import sys
+from pathlib import Path
+sys.path.append({str(Path(__file__).parents[1])!r})
+from study.pretended import engine_of, pretend
+from study.tiny import ROOM, SPEC
+from dwindle.errors import StudyStoppedError
+from dwindle.study.backends import Processes
+from dwindle.study.driver import run_study
+try:
+    with Processes(2, engine=engine_of(pretend, seconds=0.1)) as workers:
+        run_study(SPEC, Path(sys.argv[1]), workers, memory_bytes=2 * ROOM)
+except StudyStoppedError as stopped:
+    sys.exit(stopped.exit_code)
+"""
 
 
 def words(folder):
+    """The command of a real study; its ceiling makes many short packs."""
     file = folder / "study.toml"
     file.write_text(STUDY)
-    return "study", file, "--memory", CEILING, "--json"
+    return [*("study", str(file)), *("--memory", "8M", "--json")]
+
+
+class Sleepy:
+    """A study in processes of its own; its outcomes are those of any other engine."""
+
+    def started(self, folder):
+        return Running.started(folder / "study.db", code=SLEEPY)
+
+    def whole(self, folder):
+        """Carry on with the study in this process, until it is complete."""
+        run_study(tiny.SPEC, folder / "study.db", Inline(PRETENDED))
+
+
+class Real:
+    """A study as a user runs it."""
+
+    def started(self, folder):
+        return Running.started(*words(folder), "--workers", "2")
+
+    def whole(self, folder):
+        assert main([*words(folder), "--backend", "inline"]) == 0
+
+
+@pytest.fixture(
+    scope="module", params=[Sleepy, pytest.param(Real, marks=pytest.mark.full)]
+)
+def kind(request):
+    return request.param()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(kind, tmp_path_factory):
+    """The store of the study as it comes out when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    kind.whole(folder)
+    return folder / "study.db"
 
 
 def rows(store):
@@ -62,98 +117,62 @@ def found(store):
     return replace(findings_of(study), seconds=0.0), untimed
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The store of the study as it comes out when nobody disturbs it."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    assert same_command(folder) == 0
-    return folder / "study.db"
-
-
-def same_command(folder):
-    """Run the command again, all of it in this process: torch loads but once.
-
-    So it is shown as well that results do not depend on where a pack trains.
-    """
-    return main([str(word) for word in (*words(folder), "--backend", "inline")])
-
-
-def copied(store, folder):
-    """A copy of a store that nobody writes to, with its journal if there is one."""
-    folder.mkdir()
-    for file in store.parent.glob("study.db*"):
-        shutil.copy(file, folder / file.name)
-    return folder / "study.db"
-
-
-def started_and_seen(folder, least):
-    """The study in its processes, when at least so many trainings are committed."""
-    study = Running.started(*words(folder), "--workers", "2")
-    assert wait_until(lambda: committed(folder / "study.db") >= least)
+def started_and_seen(kind, folder):
+    """The study in its processes, when something is committed."""
+    study = kind.started(folder)
+    assert wait_until(lambda: committed(folder / "study.db"))
+    assert len(study.workers()) == 2
     return study
 
 
-def assert_made_up(store, before, undisturbed):
-    """What was committed is unchanged, and all is as if nothing had happened."""
-    everything = rows(undisturbed)
+@pytest.mark.parametrize(
+    "victims",
+    ["driver", "worker", pytest.param("driver and worker", marks=pytest.mark.full)],
+)
+def test_a_kill_is_made_up_for(tmp_path, kind, undisturbed, victims):
+    """Without its driver no worker stays; a lost worker is replaced.
+
+    What was committed is unchanged, and all ends as if nothing had happened.
+    """
+    store, copy = tmp_path / "study.db", tmp_path / "copy"
+    study = started_and_seen(kind, tmp_path)
+    pids = {"driver": study.process.pid, "worker": study.workers()[0]}
+    study.kill(*(pid for name, pid in pids.items() if name in victims))
+    if victims == "worker":
+        before = rows(store)
+        code, _, err = study.ended()
+        assert code == 0, err
+    else:
+        assert study.ended()[0] == -signal.SIGKILL
+        # As the next process finds them: with the journal, if there is one.
+        copy.mkdir()
+        for file in tmp_path.glob("study.db*"):
+            shutil.copy(file, copy / file.name)
+        before = rows(copy / "study.db")
+    assert study.left() == []
+    if victims != "worker":
+        kind.whole(tmp_path)
+    after, everything = rows(store), rows(undisturbed)
     assert 0 < len(before) < len(everything)
-    after = rows(store)
     assert {key: after[key] for key in before} == before
     assert after.keys() == everything.keys()
     assert found(store) == found(undisturbed)
 
 
-def test_a_killed_driver_is_made_up_for(tmp_path, undisturbed):
-    """Without its driver no worker stays; the same command carries on."""
-    store = tmp_path / "study.db"
-    study = started_and_seen(tmp_path, 1)
-    assert len(study.workers()) == 2
-    study.kill(study.process.pid)
-    assert study.ended()[0] == -signal.SIGKILL
-    assert study.left() == []
-    before = rows(copied(store, tmp_path / "copy"))
-    assert same_command(tmp_path) == 0
-    assert_made_up(store, before, undisturbed)
-
-
-def test_a_killed_worker_is_made_up_for(tmp_path, undisturbed):
-    """The driver replaces a lost worker, trains its pack again, and ends as ever."""
-    store = tmp_path / "study.db"
-    study = started_and_seen(tmp_path, 1)
-    study.kill(random.choice(study.workers()))  # noqa: S311, no secret
-    before = rows(store)
-    code, _, err = study.ended()
-    assert code == 0, err
-    assert study.left() == []
-    assert_made_up(store, before, undisturbed)
-
-
-@pytest.mark.full
-def test_a_killed_driver_and_worker_are_made_up_for(tmp_path, undisturbed):
-    """Both at once: nothing is left running, nothing committed is lost."""
-    store = tmp_path / "study.db"
-    study = started_and_seen(tmp_path, 1)
-    study.kill(study.workers()[0], study.process.pid)
-    assert study.ended()[0] == -signal.SIGKILL
-    assert study.left() == []
-    before = rows(copied(store, tmp_path / "copy"))
-    # Resumed in processes as well, as a person does it.
-    assert main([str(word) for word in (*words(tmp_path), "--workers", "2")]) == 0
-    assert_made_up(store, before, undisturbed)
-
-
-def test_ctrl_c_in_a_terminal_saves(tmp_path):
+def test_ctrl_c_in_a_terminal_saves(tmp_path, kind):
     """Ctrl-C, which all processes get: code 130, how to go on, no process, no lock."""
-    study = started_and_seen(tmp_path, 1)
+    study = started_and_seen(kind, tmp_path)
     os.killpg(study.process.pid, signal.SIGINT)
     code, out, err = study.ended()
     assert code == 130
-    assert "study.db" in err
-    assert "StudyStoppedError" in out  # with --json a program is told, too
     assert "Traceback" not in err
+    if isinstance(kind, Real):
+        assert "study.db" in err
+        assert "StudyStoppedError" in out  # with --json a program is told, too
     assert study.left() == []
     assert not (tmp_path / "study.db.lock").exists()
-    assert 0 < committed(tmp_path / "study.db") < 60
+    read = read_study(tmp_path / "study.db")
+    assert 0 < len(read.rows) < read.planned
 
 
 def processor_seconds():
@@ -162,30 +181,23 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-QUICK = {
-    (signal.SIGINT, "libraries are loaded"),
-    (signal.SIGTERM, "workers are started"),
-    (signal.SIGHUP, "workers are started"),
-}
+LOADED = 1.0  # s: about the middle of loading torch, on a quiet machine
+STOPS = list(product((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), (0.0, LOADED)))
 
 
 @pytest.mark.parametrize(
-    ("number", "moment"),
+    ("number", "seconds"),
     [
-        pytest.param(*each, marks=[] if each in QUICK else [pytest.mark.full])
-        for each in product(
-            (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-            ("workers are started", "libraries are loaded"),
-        )
+        pytest.param(*each, marks=[] if each == STOPS[1] else [pytest.mark.full])
+        for each in STOPS
     ],
 )
-def test_a_stop_at_the_start_is_at_once(tmp_path, number, moment):
+def test_a_stop_at_the_start_is_at_once(tmp_path, number, seconds):
     """Whoever stops a study that still loads waits for nothing, and reads one line."""
     before = processor_seconds()
-    study = Running.started(*words(tmp_path), "--workers", "2")
+    study = Real().started(tmp_path)
     assert wait_until(study.workers)
-    if moment == "libraries are loaded":
-        time.sleep(1.0)  # about the middle of loading torch, on a quiet machine
+    time.sleep(seconds)
     os.killpg(study.process.pid, number)
     code, _, err = study.ended()
     # Of processor time, since a machine may be busy: 0.3 to 0.6 s were seen, and 5.6 s
