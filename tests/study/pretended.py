@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dwindle.errors import MissingFactError
 from dwindle.store.records import Outcome
+from dwindle.study import worker
 from dwindle.study.worker import Engine
 
 VERSION = "pretended"
@@ -75,6 +76,17 @@ def die_at_start(marks, times):
         (here / str(os.getpid())).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return version()
+
+
+def watch(way, mark):
+    """Live on with one of the two ties to the parent, and leave a mark with the pid."""
+    tie = getattr(worker, way)
+    if way == "_watch_parent":  # it blocks
+        threading.Thread(target=tie, daemon=True).start()
+    else:
+        tie()
+    Path(mark).write_text(str(os.getpid()))
+    time.sleep(600)
 
 
 def miss_data(_):

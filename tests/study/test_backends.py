@@ -2,14 +2,19 @@
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 from study import tiny
 from study.pretended import (
     PRETENDED,
+    VERSION,
     die_at_start,
     die_on_seed_1,
     engine_of,
@@ -18,11 +23,14 @@ from study.pretended import (
     pretended_outcome,
     raise_odd,
 )
+from study.processes import Running, wait_until
 
-from dwindle.errors import MissingFactError, WorkerError
+from dwindle.errors import MissingFactError, MissingLibraryError, WorkerError
+from dwindle.study import worker
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
 from dwindle.study.plan import packs_from_trials, round_trials
 from dwindle.study.problems import problem
+from dwindle.study.worker import stacked_version
 
 
 def works():
@@ -158,3 +166,71 @@ class TestProcesses(BackendContract):
         ):
             backend.engine_version()
         assert raised.value.died == ATTEMPTS
+
+
+# A parent that starts a child which only watches it, in the one way or the other.
+PARENT = f"""
+import sys, time
+from multiprocessing import get_context
+sys.path.append({str(Path(__file__).parents[1])!r})
+from study.pretended import watch
+get_context("spawn").Process(target=watch, args=sys.argv[1:]).start()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("way", ["_die_with_parent", "_watch_parent"])
+def test_each_tie_to_the_parent_is_enough(tmp_path, way):
+    """Either the system or the watching thread alone ends an orphan."""
+    mark = tmp_path / "pid"
+    parent = Running.started(way, mark, code=PARENT)
+    assert wait_until(lambda: mark.exists() and mark.read_text())
+    assert int(mark.read_text()) in parent.pids()
+    parent.kill(parent.process.pid)
+    parent.ended()
+    assert parent.left() == []
+
+
+def report(pipe):
+    worker.become_worker()
+    pipe.send((os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGINT)))
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "sent"),
+    [
+        (report, (), ("1", signal.SIG_IGN)),
+        (worker.serve, (PRETENDED, tiny.SPEC.problem), VERSION),
+    ],
+)
+def test_what_a_worker_is(target, more, sent):
+    """It has one thread, leaves Ctrl-C to the driver, and loads its engine at once.
+
+    Without a driver it ends.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *more))
+    process.start()
+    theirs.close()
+    assert ours.recv() == sent
+    ours.close()  # as a driver does that has gone
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_a_worker_needs_no_numpy_before_its_threads_are_set():
+    """What a process imports to become a worker is light: no numpy, no pydantic."""
+    code = "import sys, dwindle.study.worker; print(*{*sys.modules} & {*sys.argv})"
+    command = [sys.executable, "-c", code, "numpy", "pydantic", "torch"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert found.split() == []
+
+
+def test_a_missing_torch_says_what_to_install(monkeypatch):
+    """Without torch the error is the line to type; a fault of ours stays a fault."""
+    monkeypatch.delitem(sys.modules, "dwindle.study.engine", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingLibraryError) as refused:
+        stacked_version()
+    assert refused.value.extra == "study"

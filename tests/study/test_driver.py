@@ -7,41 +7,34 @@ from dataclasses import replace
 
 import pytest
 from study import pretended, tiny
+from study.tiny import ROOM, WIDEST
 
 from dwindle.errors import (
     RangeError,
-    StoreAccessError,
     StoreUnlikeError,
     StudyStoppedError,
-    UnknownNameError,
 )
 from dwindle.store.spec import AxisSpec
-from dwindle.store.store import Store, read_study
+from dwindle.store.store import read_study
 from dwindle.study.backends import Inline
-from dwindle.study.cost import pack_bytes
 from dwindle.study.driver import first_packs, run_study
-from dwindle.study.problems import problem
 
-# Room for three of the widest models: small packs, so that there is much to stop in.
-WIDEST = replace(tiny.BASE, width=16)
-ASKED = problem(tiny.SPEC.problem)
-ROOM = pack_bytes(WIDEST, ASKED, tiny.SPEC.optimizer, models=3)
 ALL = 4 * (tiny.SPEC.points + 1) * tiny.SPEC.seeds  # cells · decays · seeds
 
 
-def recording(path):
-    """An engine that notes each trial it trains in a file, and the trials noted."""
+@pytest.fixture
+def noted():
+    """The trials that were trained by the backend ``recording``."""
+    return []
 
+
+@pytest.fixture
+def recording(noted):
     def train(trials):
-        with path.open("a") as file:
-            file.writelines(f"{hash(trial)}\n" for trial in trials)
+        noted.extend(trials)
         return pretended.pretend(trials)
 
     return Inline(pretended.engine_of(train))
-
-
-def noted(path):
-    return path.read_text().split() if path.exists() else []
 
 
 @pytest.fixture
@@ -53,17 +46,15 @@ def run(store, backend=None, spec=tiny.SPEC, told=None, memory_bytes=None):
     run_study(spec, store, backend or Inline(pretended.PRETENDED), told, memory_bytes)
 
 
-def test_a_study_is_trained_once(tmp_path, store):
+def test_a_study_is_trained_once(store, recording, noted):
     """The same study again trains nothing and changes no byte, nor any signal."""
-    backend = recording(tmp_path / "notes")
-    signals = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    run(store, backend)
-    assert signals == [
-        signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)
-    ]
+    handled = (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.getsignal(each) for each in handled]
+    run(store, recording)
+    assert signals == [signal.getsignal(each) for each in handled]
     before = store.read_bytes()
-    run(store, backend)
-    assert len(noted(tmp_path / "notes")) == len(set(noted(tmp_path / "notes"))) == ALL
+    run(store, recording)
+    assert len(noted) == len(set(noted)) == ALL
     assert store.read_bytes() == before
     study = read_study(store)
     assert (len(study.rows), study.planned, study.complete) == (ALL, ALL, True)
@@ -73,36 +64,23 @@ def test_a_study_is_trained_once(tmp_path, store):
     assert planned == {trial for trial, _ in study.rows}
 
 
-def stop_after(count):
-    """A listener that presses Ctrl-C after some packs."""
-    calls = []
-
-    def told(progress):
-        calls.append(progress)
-        if progress.trained >= count:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return told
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_keeps_what_is_finished(tmp_path, store, number):
+def test_ctrl_c_keeps_what_is_finished(store, recording, noted, number):
     """Interrupted, a study says what it has; the same command trains the rest."""
-    backend = recording(tmp_path / "notes")
 
     def told(progress):
         if 0 < progress.trained < progress.planned:
             os.kill(os.getpid(), number)
 
     with pytest.raises(StudyStoppedError) as stopped:
-        run(store, backend, told=told, memory_bytes=ROOM)
+        run(store, recording, told=told, memory_bytes=ROOM)
     assert 0 < stopped.value.trained < stopped.value.planned == ALL
     assert stopped.value.exit_code == 130
     part = read_study(store)
     assert (len(part.rows), part.complete) == (stopped.value.trained, False)
-    run(store, backend, memory_bytes=ROOM)
+    run(store, recording, memory_bytes=ROOM)
     whole = read_study(store)
-    assert len(noted(tmp_path / "notes")) == ALL
+    assert len(noted) == ALL
     assert set(part.rows) < set(whole.rows)
     assert whole.complete
 
@@ -147,20 +125,23 @@ def test_an_edge_is_extended_and_resumed(tmp_path, store):
     assert max(decays) == pytest.approx(4.0, rel=1e-11)  # a decade more, twice
     assert whole.planned == len(whole.rows) == ALL * 11 // 5
     again = tmp_path / "again.db"
+
+    def told(progress):
+        if progress.trained > ALL:
+            os.kill(os.getpid(), signal.SIGINT)
+
     with pytest.raises(StudyStoppedError) as stopped:
-        run(again, Inline(engine), told=stop_after(ALL + 1))
+        run(again, Inline(engine), told=told)
     assert ALL < stopped.value.trained == len(read_study(again).rows) < whole.planned
     run(again, Inline(engine))
     assert read_study(again).rows == whole.rows
 
 
-def test_more_seeds_train_only_the_new_ones(tmp_path, store):
+def test_more_seeds_train_only_the_new_ones(store, recording, noted):
     """A grown study keeps every training that it still asks for."""
-    backend = recording(tmp_path / "notes")
-    run(store, backend)
-    run(store, backend, tiny.changed(seeds=3))
-    assert len(noted(tmp_path / "notes")) == ALL * 3 // 2
-    assert len(set(noted(tmp_path / "notes"))) == ALL * 3 // 2
+    run(store, recording)
+    run(store, recording, tiny.changed(seeds=3))
+    assert len(noted) == len(set(noted)) == ALL * 3 // 2
 
 
 def test_progress_counts_what_there_is(store):
@@ -192,12 +173,9 @@ def test_a_memory_ceiling_makes_small_packs():
 
 
 def test_what_cannot_be_trained_is_refused_first(store):
-    """Unknown problems, data that are not there, no memory: nothing is written."""
+    """Data that are not there and no memory: nothing is written."""
     large = AxisSpec(axis="dataset_size", values=(64, 5000))
     impossible = tiny.changed(axes=(large,))
-    with pytest.raises(UnknownNameError) as unknown:
-        run(store, spec=tiny.changed(problem="digit-mlp"))
-    assert unknown.value.nearest[0] == "digits-mlp"
     for use in (
         lambda: run(store, spec=impossible),
         lambda: first_packs(impossible, workers=1),
@@ -218,29 +196,3 @@ def test_a_store_of_another_engine_is_refused(store):
     with pytest.raises(StoreUnlikeError) as refused:
         run(store, Inline(newer))
     assert refused.value.differences == (("engine version", "pretended", "newer"),)
-
-
-def test_a_full_disk_stops_with_results_intact(store, monkeypatch):
-    """No room in the middle of a study: an error, earlier packs kept, carried on."""
-    opened = Store.commit
-    commits = []
-
-    def commit(self, trainings, *, seconds):
-        commits.append(1)
-        if len(commits) > 2:
-            # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL.
-            self._db.execute("PRAGMA max_page_count = 1")
-        opened(self, trainings, seconds=seconds)
-
-    monkeypatch.setattr(Store, "commit", commit)
-    with pytest.raises(StoreAccessError) as full:
-        run(store, memory_bytes=ROOM)
-    assert full.value.exit_code == 3
-    assert full.value.path == str(store)
-    kept = read_study(store).rows
-    assert 0 < len(kept) < ALL
-    monkeypatch.undo()
-    run(store, memory_bytes=ROOM)
-    whole = read_study(store)
-    assert set(kept) < set(whole.rows)
-    assert whole.complete
