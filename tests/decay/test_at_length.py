@@ -8,8 +8,11 @@ from functools import cache
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from oracle import decay_by_hand, long_runs
 from quick import combined
+from strategies import log_uniform
 from tolerance import digits
 
 from dwindle.decay import long_runs as sums
@@ -21,6 +24,7 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.explain import explain
 from dwindle.decay.families import FAMILIES, SGD
 from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.long_runs import increasing_root
 from dwindle.decay.momentum import fastest_shrink, oscillation_limit
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
@@ -90,7 +94,7 @@ def path_sum(name, knob, run):
     return math.fsum(lost)
 
 
-@combined("kind schedule share", [*KINDS], SCHEDULES, [1e-9, 0.95], one_in=4)
+@combined("kind schedule share", [*KINDS], SCHEDULES, [1e-9, 0.95], one_in=8)
 def test_momentum_at_length_against_its_walk(kind, schedule, share):
     """The two-state recurrence too, up to near the oscillation limit."""
     run = Run(lr=0.1, steps=LONG, schedule=schedule, **KINDS[kind])
@@ -113,20 +117,6 @@ def sgd_sum(knob, run):
         buffer /= 1 - lr * push
         keep = 1 - run.dampening if run.momentum else 1.0
     return math.fsum(lost)
-
-
-@pytest.mark.parametrize("power", [1, 2])
-def test_ten_million_steps_against_blocks(power):
-    """AdamW and AdamC over ten million steps, by blocks of long doubles."""
-    run = Run(
-        lr=0.1, steps=10**7, schedule=Schedule(shape="cosine", warmup=0.1, final=0.05)
-    )
-    at = long_runs.cosine(10**7, warm=10**6, final=0.05)
-    by_blocks = long_runs.lost_by_product(
-        lambda step: 1e-6 * 0.1 * at(step) ** power, 10**7
-    )
-    name = "decoupled" if power == 1 else "corrected"
-    assert FAMILIES[name].e_folds(1e-6, run) == digits(by_blocks, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -168,16 +158,7 @@ def test_a_billion_steps_against_closed_forms(steps, shrink):
         assert FAMILIES["decoupled"].e_folds(shrink, run) == digits(by_hand, rel=1e-12)
 
 
-@pytest.mark.parametrize("shrink", [1e-15, 1e-9, 1e-6])
-def test_a_slow_decay_over_a_billion_steps(shrink):
-    """A cosine takes off half of a constant lr, and its closed form's last digit."""
-    run = Run(lr=1.0, steps=10**9, schedule=Schedule(shape="cosine"))
-    by_hand = long_runs.lost_under_a_cosine(shrink, 10**9)
-    assert FAMILIES["decoupled"].e_folds(shrink, run) == digits(by_hand, rel=1e-12)
-    assert by_hand == digits(shrink * 10**9 / 2, rel=1e-5)  # second order
-
-
-@combined("kind schedule", [*KINDS], SCHEDULES, one_in=3)
+@combined("kind schedule", [*KINDS], SCHEDULES, one_in=6)
 def test_e_folds_lead_back_at_length(kind, schedule):
     """The solver's number has the e-folds that it was asked for, at 10⁸ steps."""
     if kind == "slow" and schedule.warmup:
@@ -207,14 +188,16 @@ def test_every_knob_is_quick_at_a_billion_steps():
         assert e_folds_from_number(knob, numbers[name], run) == digits(1.5, rel=1e-12)
     # Measured 0.7 s; a walk of one of them would take minutes.
     assert time.process_time() - began < 10
-    # Tracing makes all of it eight times slower; the solver takes the same sums.
+    # Tracing makes all of it eight times slower; a rescale takes the same sums, often.
     tracemalloc.start()
     for name, number in numbers.items():
         assert explain(number, name, run=run).e_folds == digits(1.5, rel=1e-12)
-        twice = replace(run, steps=2 * 10**9)
-        assert rescale(number, name, before=run, after=twice).unchanged.e_folds > 1.5
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    twice = replace(run, steps=2 * 10**9)
+    for name in names[1:]:
+        found = rescale(numbers[name], name, before=run, after=twice)
+        assert found.unchanged.e_folds > 1.5
     assert peak < 50e6
 
 
@@ -330,3 +313,53 @@ def test_a_long_memory_is_refused_in_words_and_at_once():
             resolve_knob("torch.optim.SGD"), 1e-15, Run(momentum=1 - 1e-16, **facts)
         )
     assert raised.value.name == "momentum"
+
+
+@given(log_uniform(1e-12, 1e6), st.floats(0.2, 5), log_uniform(1e-3, 1e3))
+def test_powers_are_lines_in_its_coordinates(target, power, off):
+    """x ** p is solved from any guess, however far off."""
+    exact = target ** (1 / power)
+    found = increasing_root(
+        lambda x: x**power, target, guess=exact * off, ceiling=math.inf
+    )
+    assert found**power == digits(target, rel=1e-14)
+
+
+@given(log_uniform(1e-12, 20), st.floats(0.001, 0.999))
+def test_a_pole_at_the_ceiling_is_approached_from_both_sides(target, guess):
+    """-ln(1 - x) grows without bound towards 1, and inf beyond is no obstacle."""
+    found = increasing_root(
+        lambda x: -math.log1p(-x) if x < 1 else math.inf,
+        target,
+        guess=guess,
+        ceiling=math.inf,
+    )
+    assert found == digits(-math.expm1(-target), rel=1e-14)
+
+
+@given(log_uniform(1e-6, 30), log_uniform(1e-6, 1))
+def test_a_function_that_flattens_is_followed_far_out(target, guess):
+    """ln(1 + x) makes every secant fall short, by up to thirteen magnitudes."""
+    found = increasing_root(math.log1p, target, guess=guess, ceiling=math.inf)
+    assert math.log1p(found) == digits(target, rel=1e-14)
+
+
+def test_it_needs_few_evaluations():
+    """A nearly proportional function costs few walks through the run."""
+    asked = []
+
+    def e_folds(knob):
+        asked.append(knob)
+        return -1000 * math.log1p(-knob)
+
+    increasing_root(e_folds, 5.0, guess=5e-3, ceiling=1.0)
+    assert len(asked) <= 4
+
+
+def test_a_jump_over_the_target_is_refused():
+    """Where no float gives the target, none is returned."""
+    with pytest.raises(RangeError) as raised:
+        increasing_root(
+            lambda x: x if x < 1 else math.inf, 5.0, guess=0.5, ceiling=math.inf
+        )
+    assert (raised.value.name, raised.value.value) == ("e_folds", 5.0)

@@ -8,13 +8,12 @@ import pytest
 from decay import traps
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from oracle.decay_knobs import RATES
-from oracle.knob_kinds import fitted, kinds
+from oracle.knob_kinds import kinds
 from strategies import log_uniform, schedules
 from tolerance import digits
 
 from dwindle.decay.convert import convert
-from dwindle.decay.families import has_no_rate
+from dwindle.decay.convert_all import convert_to_all
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.run import Run
@@ -24,6 +23,7 @@ from dwindle.errors import (
     OscillationError,
     RangeError,
     RefusedError,
+    UnknownNameError,
 )
 
 NAMES = kinds(knobs())
@@ -103,7 +103,7 @@ def _was_near_a_limit(there, run):
     return shrink is not None and shrink.value > (0.01 if run.momentum else 0.5)
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much])  # few triples convert
+@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=50)
 @given(numbers_of_pairs(3), whole_runs())
 def test_the_way_makes_no_difference(triple, run):
     """Within one coordinate, A to B to C is A to C."""
@@ -176,34 +176,6 @@ def test_every_pair_comes_back_and_no_way_makes_a_difference(facts):
     # Some optimizers have no dampening: with it they convert to none of their kind.
     assert len(there) > len(NAMES) ** 2 / 3
     assert triples > len(NAMES) ** 3 / 10
-
-
-def test_a_knob_is_itself():
-    """A knob converts to itself, to the last digits, where it can be read at all."""
-    wrong = []
-    for name in NAMES:
-        number, knob = 50.0 if KNOBS[name].clock else 2e-3, KNOBS[name]
-        if knob.penalty is None and has_no_rate(knob):
-            continue  # it cannot be read at all
-        same = convert(number, name, to=name, run=fitted(WHOLE, knob))
-        # 1e-12: ASGD's own 1e-4 is added and taken away.
-        is_same = same.value == digits(number, rel=1e-12)
-        if not is_same or same.fidelity != "same-trajectory":
-            wrong.append((name, same))
-    assert not wrong
-
-
-@pytest.mark.parametrize("source", RATES)
-def test_a_shrink_against_a_loop(source):
-    """What both knobs take off a weight in one late step, measured, is the same."""
-    number = {"shrink": 1e-3, "half-life:run": 0.4, "half-life:epochs": 3}.get(source)
-    if number is None:
-        number = 9e5 if source.startswith("half-life") else 2e-2
-    taken = RATES[source](number, FLAT)
-    for target, rate in RATES.items():
-        there = convert(number, source, to=target, run=FLAT)
-        # 1e-9: a rate is measured as the small difference of two weights.
-        assert rate(there.value, FLAT) == digits(taken, rel=1e-9), target
 
 
 IN_ONES_HEAD = [
@@ -279,31 +251,6 @@ def test_fidelity_is_honest():
     assert fidelity(0.01, "ASGD", "half-life", cosine) == "approximate"
 
 
-def test_equal_total_decay_is_equal():
-    """Where paths differ, what the run leaves is the same."""
-    there = convert(0.5, "torch.AdamW", to="ASGD", run=WHOLE)
-    both = [
-        sum(-math.log1p(-shrink) for shrink in shrinks)
-        for shrinks in (_adamw_shrinks(0.5), _asgd_shrinks(there.value))
-    ]
-    # 1e-11: three hundred logarithms, and a solver that stops at 4e-16.
-    assert both[1] == digits(both[0], rel=1e-11)
-
-
-def _lrs():
-    return [0.01 * m for m in WHOLE.schedule.multipliers(300)]
-
-
-def _adamw_shrinks(x):
-    return [lr * x for lr in _lrs()]
-
-
-def _asgd_shrinks(x):
-    lrs = _lrs()
-    late = [lr / (1 + 1e-4 * lr * t) ** 0.75 for t, lr in enumerate(lrs[:-1], 1)]
-    return [(x + 1e-4) * step for step in (lrs[0], *late)]
-
-
 def test_the_ends_of_what_floats_can_do_are_answered():
     """At an lr of 0 nothing decays; a step that takes all has no decay of an epoch."""
     still = Run(lr=0.0, momentum=0.9, steps=10, batch_size=10)
@@ -318,3 +265,81 @@ def test_the_ends_of_what_floats_can_do_are_answered():
             keep="epoch",
         )
     assert raised.value.name == "shrink_per_step"
+
+
+LARGE = Run(
+    lr=1e-3,
+    momentum=0.9,
+    batch_size=10,
+    dataset_size=100,
+    epochs=5,
+    tokens_per_example=3,
+    units=(6, 4, 2),
+    schedule=Schedule(shape="cosine"),
+)
+SETTINGS = [
+    (0.1, "torch.optim.AdamW"),
+    (5e-4, "torch.optim.SGD"),
+    (1e-3, "question.l2"),
+    ("3 epochs", "half-life"),
+    (0.5, "shrink"),
+    (1e-2, "torch.optim.Adam"),
+    (0.1, "optax.lamb"),
+]
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("value", "name"), SETTINGS)
+def test_every_knob_is_converted_or_refused_as_convert_does(value, name, every):
+    """Each knob but the bare half-life is there once, as convert alone has it."""
+    for run in (Run(), Run(lr=0.1), LARGE):
+        found = convert_to_all(value, name, run=run)
+        held = {each.to: each for each in found.conversions}
+        refused = [knob for each in found.refused for knob in each.knobs]
+        assert sorted([*held, *refused]) == sorted(set(KNOBS) - {"half-life"})
+        for target, there in [*held.items()][::every]:
+            assert there == convert(value, name, to=target, run=run)
+        for target in refused[::every]:
+            with pytest.raises(HONEST) as raised:
+                convert(value, name, to=target, run=run)
+            assert str(raised.value)
+
+
+def test_what_cannot_hold_it_is_listed_with_the_reason():
+    """The reason is short, and said once for all knobs that share it."""
+    adamw, l2 = "torch.AdamW", "keras.regularizers.L2"
+    constant = "sklearn.linear_model.SGDClassifier:constant"
+    reasons = [
+        (0.1, adamw, Run(lr=1), "needs batch_size: give --batch", "half-life:examples"),
+        (0.1, adamw, Run(lr=1e-3), "the number sets no rate", "torch.optim.Adam"),
+        (0.1, adamw, Run(lr=1e-3), "terms of an objective", l2),
+        (0.1, "shrink", Run(lr=1e-3), "terms of an objective", l2),
+        (0.1, "question.l2", Run(lr=1), "name its optimizer", "torch.optim.AdamW"),
+        (0.1, "optax.lamb", LARGE, "the number sets no rate", "torch.optim.AdamW"),
+        (0.5, "shrink", LARGE, "without a swing", "torch.optim.SGD"),
+        (0.0, adamw, LARGE, "no number there gives", "torch.optim.ASGD"),
+        (0.1, adamw, LARGE, "have this momentum", constant),
+    ]
+    for value, name, run, reason, knob in reasons:
+        found = convert_to_all(value, name, run=run)
+        (told,) = [each.reason for each in found.refused if knob in each.knobs]
+        assert reason in told
+        assert len(told) < 100
+        assert len({each.reason for each in found.refused}) == len(found.refused)
+
+
+def test_a_change_of_scale_reaches_every_knob():
+    """The run afterwards is that of the targets."""
+    found = convert_to_all(0.1, "torch.AdamW", run=Run(lr=1e-3), run_after=Run(lr=2e-3))
+    values = {each.to: each.value for each in found.conversions}
+    assert values["optax.adamw"] == pytest.approx(0.05, rel=1e-12)  # three roundings
+
+
+def test_bad_input_is_an_error_not_a_list():
+    """An impossible value, or no such knob, is refused once, not for every target."""
+    with pytest.raises(RangeError) as raised:
+        convert_to_all(-1, "torch.AdamW")
+    assert raised.value.value == -1.0
+    with pytest.raises(UnknownNameError) as unknown:
+        convert_to_all(1, "AdamV")
+    assert unknown.value.name == "AdamV"

@@ -6,7 +6,6 @@ from functools import cache
 
 import pytest
 from oracle import knob_paths, objectives
-from oracle.decay_knobs import sgd_rate
 from oracle.knob_kinds import kinds, pairs_of
 from tolerance import digits
 
@@ -81,9 +80,9 @@ def attempt(source, target, run_name):
 
 
 def each_under(names, *, every):
-    """Every pair of kinds under one of the named cases, or under every one."""
+    """Every pair of kinds under every case, or every second one under one of them."""
     for at, name in enumerate(names):
-        for pair in pairs_of(KINDS, one_in=1 if every else len(names), at=at):
+        for pair in pairs_of(KINDS, one_in=1 if every else 2 * len(names), at=at):
             yield *pair, name
 
 
@@ -165,7 +164,7 @@ def peak_rate(knob, x, run):
     if knob.family == "coupled-sgd" and knob.options.momentum is not None:
         dampening = run.dampening if knob.options.dampening is not None else 0.0
         own = replace(run, dampening=dampening)
-        return sgd_rate(knob_paths.read_by_family(knob, x, run), own)
+        return knob_paths.sgd_rate(knob_paths.read_by_family(knob, x, run), own)
     flat = replace(run, schedule=Schedule())
     return 1 - knob_paths.path(knob, x, flat)[1]
 

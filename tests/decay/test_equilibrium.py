@@ -152,19 +152,6 @@ def test_slow_decay_of_adamw_is_the_literature(memory, shrink):
     assert there.rotation_per_step == digits(rotation, rel=1e-6)
 
 
-@given(momenta, log_uniform(1e-6, 0.05), st.floats(1.1, 2))
-def test_more_decay_is_smaller_weights_that_turn_faster(momentum, pull, factor):
-    """RMS falls and rotation rises with λ; the RMS is in units of the noise."""
-    run = Run(lr=0.1, momentum=momentum)
-    slow = sgd_equilibrium(pull / run.lr, run)
-    fast = sgd_equilibrium(factor * pull / run.lr, run)
-    assert fast.rms < slow.rms
-    assert fast.rotation_per_step > slow.rotation_per_step
-    noisy = sgd_equilibrium(pull / run.lr, run, gradient_noise=7.0)
-    assert noisy.rms == digits(7 * slow.rms, rel=1e-14)
-    assert noisy.rotation_per_step == digits(slow.rotation_per_step, rel=1e-14)
-
-
 def at_end(balance, shrink, run):
     return rms_at_end(run, equilibrium=balance, shrink_per_step=shrink)
 
@@ -248,13 +235,15 @@ def test_without_decay_there_is_no_equilibrium(name):
 
 @pytest.mark.parametrize("name", EQUILIBRIA)
 def test_what_an_equilibrium_needs(name):
-    """A learning rate, and a knob of at least 0."""
+    """A learning rate, and a knob of at least 0 that leaves some of a weight."""
     with pytest.raises(MissingFactError) as missing:
         EQUILIBRIA[name](0.1, Run())
     assert missing.value.fact == "lr"
-    with pytest.raises(RangeError) as raised:
-        EQUILIBRIA[name](-1.0, Run(lr=0.1))
-    assert (raised.value.name, raised.value.value) == ("weight_decay", -1.0)
+    # SGD's momentum may turn a weight around, and still settle.
+    for knob in (-1.0, 10.0) if name != "sgd" else (-1.0, 20.0):
+        with pytest.raises(RangeError) as raised:
+            EQUILIBRIA[name](knob, Run(lr=0.1))
+        assert (raised.value.name, raised.value.value) == ("weight_decay", knob)
 
 
 @each_kind
@@ -269,14 +258,6 @@ def test_too_strong_a_decay_has_no_equilibrium(kind):
         step = white_gradients.sgd_step(0.1, share * limit, **options)
         largest = max(abs(np.linalg.eigvals(step.move)))
         assert bool(largest > 1) is grows
-
-
-def test_there_is_no_equilibrium_where_a_step_takes_everything():
-    """A shrink of 1 leaves only the last update."""
-    for equilibrium in (adamw_equilibrium, lion_equilibrium):
-        with pytest.raises(RangeError) as raised:
-            equilibrium(10.0, Run(lr=0.1))
-        assert (raised.value.name, raised.value.value) == ("weight_decay", 10.0)
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.99), (0.95, 0.98), (0.0, 0.5)])

@@ -1,6 +1,5 @@
 """Families: forward, inverse, limits, and a loop that does the same by hand."""
 
-import dataclasses
 import math
 
 import pytest
@@ -13,9 +12,7 @@ from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.momentum import fastest_shrink
-from dwindle.decay.products import Product, asgd_rates, lr_of
 from dwindle.decay.run import Run
-from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 
 WITH_HALF_LIFE = sorted(name for name, f in FAMILIES.items() if f.has_half_life)
@@ -140,65 +137,6 @@ def test_zero_decays_nothing(family, run):
     assert family.knob_for_e_folds(0.0, run) == 0
 
 
-@given(families, runs(), shrinks(0.1), st.floats(1.01, 2))
-def test_a_larger_number_leaves_less(family, run, shrink, factor):
-    """Shrink and e-folds grow with the number; the path falls from step to step."""
-    # lambd * lr may alone be more than a step can take, and grows its own slowness.
-    assume(family.name != "asgd" or run.lr < 1e3 * shrink)
-    assume(family.name != "asgd-lambd")
-    more = number_of(family, run, shrink)
-    number = more / factor
-    assert family.shrink_per_step(more, run) > family.shrink_per_step(number, run)
-    assert family.e_folds(more, run) > family.e_folds(number, run)
-    path = survival_path(family, number, run)
-    assert path == sorted(path, reverse=True)
-    assert path[0] == 1
-
-
-@given(st.sampled_from(PRODUCTS), runs(), shrinks(0.3), st.integers(1, 100))
-def test_decay_without_memory_adds_up_over_time(name, run, shrink, more):
-    """At a constant lr the e-folds of two runs add up, and each step is the shrink."""
-    family = FAMILIES[name]
-    run = dataclasses.replace(run, schedule=Schedule())
-    then = dataclasses.replace(run, steps=more)
-    both = dataclasses.replace(run, steps=run.steps + more)
-    number = family.knob_for_shrink(shrink, run)
-    apart = family.e_folds(number, run) + family.e_folds(number, then)
-    assert family.e_folds(number, both) == digits(apart, rel=1e-13)  # fsum
-    e_folds = -run.steps * math.log1p(-family.shrink_per_step(number, run))
-    assert family.e_folds(number, run) == digits(e_folds, rel=1e-13)
-
-
-@given(runs(momentum=0.0), shrinks(0.3))
-def test_families_that_are_the_same_in_other_units(run, shrink):
-    """SGD without momentum is AdamW's rule; at a constant lr all four agree."""
-    number = shrink / run.lr
-    decoupled = FAMILIES["decoupled"].e_folds(number, run)
-    # Dampening without momentum has no effect in torch: there is no buffer.
-    assert FAMILIES["coupled-sgd"].e_folds(number, run) == digits(decoupled, rel=1e-13)
-    assert FAMILIES["schedule-only"].e_folds(shrink, run) == digits(
-        decoupled, rel=1e-13
-    )
-    flat = dataclasses.replace(run, schedule=Schedule())
-    same = [
-        FAMILIES["decoupled"].e_folds(number, flat),
-        FAMILIES["corrected"].e_folds(number, flat),
-        FAMILIES["schedule-only"].e_folds(shrink, flat),
-        FAMILIES["constant"].e_folds(shrink, run),
-    ]
-    assert same == digits([same[0]] * 4, rel=1e-13)
-
-
-def test_corrected_decay_is_worth_three_quarters_under_a_cosine():
-    """Mean of m² over mean of m: 3/8 over 1/2 for a cosine, 1/3 over 1/2 for a line."""
-    for shape, ratio in (("cosine", 3 / 4), ("linear", 2 / 3)):
-        run = Run(lr=0.1, schedule=Schedule(shape=shape), steps=5000)
-        corrected = FAMILIES["corrected"].e_folds(1e-6, run)
-        decoupled = FAMILIES["decoupled"].e_folds(1e-6, run)
-        # A sum over n steps differs from its integral by about 1/n.
-        assert corrected / decoupled == digits(ratio, rel=1e-3)
-
-
 def test_a_shrink_of_one_part_in_a_quadrillion_keeps_its_digits():
     """1 - 1e-15 has one digit left; the e-folds of a million such steps have all."""
     run = Run(lr=1.0, steps=1_000_000)
@@ -215,18 +153,6 @@ def test_a_step_that_takes_more_than_everything_turns_the_sign():
         assert survival_path(decoupled, number, run) == digits(path, rel=1e-15)
         assert decoupled.survival(number, run) == digits(path[-1], rel=1e-15)
     assert decoupled.e_folds(1.0, Run(lr=1.0, steps=3)) == math.inf
-
-
-@given(runs())
-def test_asgd_decays_with_no_weight_decay_at_all(run):
-    """lambd is on by default; without it and its falling step ASGD is decoupled."""
-    lr = min(run.lr, 1.0)
-    run = dataclasses.replace(run, lr=lr)
-    assert 0 < FAMILIES["asgd"].survival(0.0, run) < 1
-    flat = dataclasses.replace(run, schedule=Schedule())
-    same = FAMILIES["decoupled"].e_folds(0.1, flat)
-    without = Product(peak=lr_of, rates=lambda run, _: asgd_rates(run, 0.0))
-    assert without.left(0.1, flat).e_folds == digits(same, rel=1e-13)
 
 
 def test_asgd_cannot_decay_less_than_its_own_decay():
@@ -275,14 +201,6 @@ def test_impossible_numbers_are_refused(name):
                 with pytest.raises(RangeError) as raised:
                     function(value, run)
                 assert raised.value.name == quantity
-
-
-def test_a_shrink_of_one_or_more_has_no_half_life():
-    """A step takes the whole weight, or more, and that is refused."""
-    for name in PRODUCTS:
-        with pytest.raises(RangeError) as raised:
-            FAMILIES[name].shrink_per_step(1.0, Run(lr=1.0, steps=10))
-        assert (raised.value.name, raised.value.value) == ("shrink_per_step", 1.0)
 
 
 def test_a_missing_learning_rate_is_named_where_it_is_read():

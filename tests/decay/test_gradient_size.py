@@ -49,29 +49,31 @@ def test_the_rate_is_that_of_the_real_optimizer(name, size):
     assert there.fidelity == "approximate"
 
 
-def test_from_adam_to_adamw_and_back():
+# Number and knob, facts beside the lr, and AdamW's number.
+DIVIDED = [
+    (1e-4, "torch.Adam", {"gradient_rms": 0.02, "steps": 9}, 1e-4 / (0.02 + 1e-8)),
+    # Where G is no larger than ε, half of the divisor is ε; fastai's is 1e-5.
+    (1e-9, "torch.Adam", {"gradient_rms": 1e-8}, 1e-9 / 2e-8),
+    (1e-5, "fastai.optimizer.Adam:coupled", {"gradient_rms": 1e-5}, 1e-5 / 2e-5),
+    # sklearn's alpha is λ times the batch.
+    (
+        0.1,
+        "sklearn.neural_network.MLPClassifier:adam",
+        {"gradient_rms": 0.5, "batch_size": 200},
+        0.1 / 200 / (0.5 + 1e-8),
+    ),
+]
+
+
+def test_a_penalty_is_divided_by_the_gradients_size_and_epsilon():
     """λ_AdamW is λ/(G + ε), at whatever lr and schedule, and back it is λ again."""
-    run = Run(lr=LR, gradient_rms=0.02, schedule=Schedule(shape="cosine"), steps=100)
-    there = convert(1e-4, "torch.optim.Adam", to="torch.optim.AdamW", run=run)
-    assert there.value == digits(1e-4 / (0.02 + 1e-8), rel=1e-12)
-    back = convert(there.value, "torch.optim.AdamW", to="torch.optim.Adam", run=run)
-    assert back.value == digits(1e-4, rel=1e-12)
-    assert {there.fidelity, back.fidelity} == {"approximate"}
-
-
-def test_epsilon_counts_where_gradients_are_tiny():
-    """Where G is no larger than ε, half of the divisor is ε; fastai's is 1e-5."""
-    there = convert(
-        1e-9, "torch.Adam", to="torch.AdamW", run=Run(lr=LR, gradient_rms=1e-8)
-    )
-    assert there.value == digits(1e-9 / 2e-8, rel=1e-12)
-    there = convert(
-        1e-5,
-        "fastai.optimizer.Adam:coupled",
-        to="torch.AdamW",
-        run=Run(lr=LR, gradient_rms=1e-5),
-    )
-    assert there.value == digits(1e-5 / 2e-5, rel=1e-12)
+    for number, name, facts, expected in DIVIDED:
+        run = Run(lr=LR, schedule="cosine", **facts)
+        there = convert(number, name, to="torch.optim.AdamW", run=run)
+        back = convert(there.value, "torch.optim.AdamW", to=name, run=run)
+        assert there.value == digits(expected, rel=1e-12)
+        assert back.value == digits(number, rel=1e-12)
+        assert {there.fidelity, back.fidelity} == {"approximate"}
 
 
 def test_a_size_on_each_side():
@@ -85,15 +87,6 @@ def test_a_size_on_each_side():
         keep="step",
     )
     assert there.value == digits(2e-4, rel=1e-5)  # ε is a millionth of these sizes
-
-
-def test_a_penalty_of_a_summed_minibatch_is_divided_first():
-    """sklearn's alpha is λ times the batch, and then divided by the gradient's size."""
-    run = Run(lr=LR, gradient_rms=0.5, batch_size=200)
-    there = convert(
-        0.1, "sklearn.neural_network.MLPClassifier:adam", to="torch.AdamW", run=run
-    )
-    assert there.value == digits(0.1 / 200 / (0.5 + 1e-8), rel=1e-12)
 
 
 def test_without_a_size_the_refusal_says_how_to_give_one():

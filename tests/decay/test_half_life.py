@@ -1,4 +1,4 @@
-"""Half-lives: text, clocks, and the shrink behind them."""
+"""Half-lives: text, clocks, the shrink behind them; and one held while lrs change."""
 
 import math
 
@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
-from strategies import half_lives, log_uniform, runs, shrinks
+from strategies import half_lives, log_uniform, runs, schedules, shrinks
 from tolerance import digits
 
+from dwindle.decay.decay_rate import DecayRate, missing_facts_of, read_half_life
 from dwindle.decay.half_life import (
-    CLOCKS,
     HalfLife,
     average_half_life_steps,
     half_life_from_shrink,
     shrink_from_half_life,
 )
+from dwindle.decay.read_numbers import CLOCKS
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
@@ -85,13 +86,6 @@ def test_text_that_is_no_half_life_is_refused():
 
 
 @given(shrinks(0.999))
-def test_half_is_left_after_one_half_life(shrink):
-    """(1 - shrink) ** half-life is one half."""
-    left = math.exp(half_life_from_shrink(shrink) * math.log1p(-shrink))
-    assert left == digits(0.5, rel=1e-14)  # a few roundings of exp and log
-
-
-@given(shrinks(0.999))
 def test_half_life_against_fifty_digits(shrink):
     """Down to a shrink of 1e-15 no digit is lost."""
     # 1e-14: each of the two logarithms and the quotient may round.
@@ -105,12 +99,6 @@ def test_shrink_and_half_life_are_inverse(shrink):
     """There and back to 1e-12."""
     back = shrink_from_half_life(half_life_from_shrink(shrink))
     assert back == digits(shrink, rel=1e-12)
-
-
-@given(shrinks(0.4), st.floats(1.001, 2))
-def test_more_shrink_never_lives_longer(shrink, factor):
-    """The half-life falls as the shrink grows."""
-    assert half_life_from_shrink(shrink * factor) < half_life_from_shrink(shrink)
 
 
 def test_no_shrink_lives_for_ever():
@@ -136,15 +124,6 @@ def test_every_clock_comes_back(run, clock, steps):
     there = HalfLife.from_steps(steps, clock=clock, run=run)
     assert there.clock == clock
     assert there.in_steps(run) == digits(steps, rel=1e-12)
-
-
-@given(runs(), half_lives(), st.sampled_from(CLOCKS))
-def test_changing_the_clock_does_not_change_the_shrink(run, half_life, clock):
-    """Clock first and shrink then is shrink first and clock then."""
-    half_life = HalfLife(min(max(half_life.value, 1e-3), 1e12), half_life.clock)
-    other = HalfLife.from_steps(half_life.in_steps(run), clock=clock, run=run)
-    direct = shrink_from_half_life(half_life.in_steps(run))
-    assert shrink_from_half_life(other.in_steps(run)) == digits(direct, rel=1e-12)
 
 
 @given(st.integers(1, 64), st.integers(0, 1000), st.integers(1, 4096))
@@ -195,3 +174,93 @@ def test_the_average_half_life_has_limits():
     with pytest.raises(RangeError) as raised:
         average_half_life_steps(-1, run=Run(steps=3))
     assert (raised.value.name, raised.value.value) == ("e_folds", -1)
+
+
+RATES = log_uniform(1e-12, 0.9)
+
+
+@given(runs(), log_uniform(0.1, 1e9), st.sampled_from(CLOCKS), log_uniform(1e-6, 10))
+def test_at_the_peak_it_is_the_half_life_that_was_asked(run, steps, clock, lr_peak):
+    """On any clock and schedule: after one half-life at the peak, half is left."""
+    half_life = HalfLife.from_steps(steps, clock=clock, run=run)
+    for schedule in ("follow-lr", "constant", "lr-squared"):
+        rate = DecayRate.of(half_life, run=run, schedule=schedule, lr_peak=lr_peak)
+        kept = math.exp(steps * math.log1p(-rate.shrink_at(lr_peak)))
+        assert kept == digits(0.5, rel=1e-11)  # at 0.1 steps, 1 − s has lost 3 digits
+
+
+@given(RATES, log_uniform(1e-6, 10), schedules(), st.integers(1, 100))
+def test_every_step_of_a_schedule(shrink, lr_peak, schedule, steps):
+    """The shrink follows the lr with the power of its name."""
+    powers = {"constant": 0, "follow-lr": 1, "lr-squared": 2}
+    for name, power in powers.items():
+        rate = DecayRate(shrink_at_peak=shrink, schedule=name, lr_peak=lr_peak)
+        for share in schedule.multipliers(steps):
+            expected = shrink * share**power
+            # 1e-15: lr = share·peak is rounded, and the power doubles that.
+            assert rate.shrink_at(share * lr_peak) == digits(expected, rel=1e-15)
+
+
+@given(st.integers(1, 10**9))
+def test_the_half_life_prints_as_it_was_asked(steps):
+    """A whole number of steps stays one."""
+    rate = DecayRate.of(f"{steps} steps", run=Run(), schedule="constant")
+    assert rate.half_life_steps == digits(steps, rel=1e-14)
+
+
+def test_a_half_life_of_for_ever_takes_nothing():
+    """The limit is exact."""
+    rate = DecayRate.of("inf steps", run=Run(), lr_peak=1.0)
+    assert (rate.shrink_at(1.0), rate.half_life_steps) == (0.0, math.inf)
+
+
+IMPOSSIBLE = [
+    *(("lr_peak", {"lr_peak": peak}) for peak in (0.0, -1.0, math.inf, math.nan, True)),
+    *(("shrink_per_step", {"shrink_at_peak": each}) for each in (-0.1, 1.0, math.nan)),
+]
+
+
+def test_impossible_rates_are_refused():
+    """A peak is above 0, a shrink leaves some of the weight; a slip is named."""
+    for name, facts in IMPOSSIBLE:
+        with pytest.raises(RangeError) as raised:
+            DecayRate(**{"shrink_at_peak": 0.1, "lr_peak": 1.0} | facts)
+        assert raised.value.name == name
+    for lr in (-0.1, 10.0, math.inf, math.nan):  # ten times the peak eats the weight
+        with pytest.raises(RangeError) as raised:
+            DecayRate(shrink_at_peak=0.1, lr_peak=1.0).shrink_at(lr)
+        assert raised.value.name == "lr"
+    with pytest.raises(RangeError) as raised:
+        DecayRate(shrink_at_peak=0.5, lr_peak=1.0).shrink_at(3.0)
+    # At twice the peak a step would take the whole weight.
+    assert raised.value.must.split()[:2] == ["below", "2,"]
+    for schedule in ("follow-lr", "lr-squared"):  # constant needs no peak
+        with pytest.raises(MissingFactError) as missing:
+            DecayRate(shrink_at_peak=0.1, schedule=schedule)
+        assert missing.value.fact == "lr_peak"
+    assert DecayRate(shrink_at_peak=0.1, schedule="constant").shrink_at(7.0) == 0.1
+    with pytest.raises(UnknownNameError) as unknown:
+        DecayRate(shrink_at_peak=0.1, schedule="folow-lr", lr_peak=1.0)
+    assert unknown.value.nearest[0] == "follow-lr"
+    with pytest.raises(RangeError) as raised:
+        read_half_life(3)  # of what?
+    assert (raised.value.name, raised.value.value) == ("half_life", 3)
+
+
+def test_an_lr_beyond_the_peak_has_a_remark():
+    """Where the decay follows the lr, and not for a rounded last digit."""
+    rate = DecayRate(shrink_at_peak=0.1, lr_peak=1.0)
+    assert rate.remark_on_lrs(0.0, 2.0)
+    assert rate.remark_on_lrs(0.0, 1.0 + 1e-7) == ""
+    constant = DecayRate(shrink_at_peak=0.1, schedule="constant", lr_peak=1.0)
+    assert constant.remark_on_lrs(0.0, 2.0) == ""
+    with pytest.raises(RangeError) as raised:
+        constant.remark_on_lrs(-1.0, 2.0)
+    assert (raised.value.name, raised.value.value) == ("lr", -1.0)
+
+
+def test_a_missing_fact_is_an_argument_of_what_the_user_called():
+    """The error has the caller, and so has its remedy."""
+    with pytest.raises(MissingFactError) as raised, missing_facts_of("decay"):
+        DecayRate.of("3 examples", run=Run(), lr_peak=1.0)
+    assert (raised.value.fact, raised.value.caller) == ("batch_size", "decay")

@@ -6,51 +6,26 @@ from itertools import repeat
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import log_uniform
 from tolerance import digits
 
+from dwindle.decay.explain import explain
 from dwindle.decay.half_life import half_life_from_shrink, shrink_from_half_life
 from dwindle.decay.number_formats import (
+    DEAD_BELOW,
     DIGITS,
     exact_shrink,
     longest_half_life_steps,
     rounded_half_life_steps,
+    rounding_of,
     rounding_remark,
     steps_between_factors,
 )
+from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
-
-
-def _left(shrink, dtype, steps):
-    """Weights of all sizes between two powers of 2 that take ``w − s·w`` each step."""
-    start = np.linspace(1, 2, 200, endpoint=False).astype(dtype)
-    weight = start.copy()
-    for _ in range(steps):
-        taken = shrink * weight.astype(np.float64)
-        weight = (weight.astype(np.float64) - taken).astype(dtype)
-    return weight.astype(np.float64) / start
-
-
-def test_a_little_longer_than_the_longest_stalls():
-    """In float16 the limit is where weights stop: just beyond it some never halve."""
-    limit = longest_half_life_steps("float16")
-    left = _left(shrink_from_half_life(1.2 * limit), "float16", int(6 * limit))
-    assert left.max() > 0.5
-    left = _left(shrink_from_half_life(limit / 1.1), "float16", int(6 * limit))
-    assert left.max() < 0.5
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_without_a_remark_a_decay_is_within_two_percent(dtype):
-    """Without a remark a weight halves when it should, to two percent."""
-    # 33 units of rounding; in float32 one step shows it: halving takes a million.
-    shrink = 33 * 2.0 ** -{"float16": 12, "float32": 25}[dtype]
-    assert rounding_remark(shrink, dtype=dtype) == ""
-    steps = {"float16": round(half_life_from_shrink(shrink)), "float32": 100}[dtype]
-    rate = -np.log(_left(shrink, dtype, steps)).mean() / steps
-    assert rate == digits(-np.log1p(-shrink), rel=0.02)  # the promise
 
 
 def test_beyond_the_longest_half_life_is_an_error():
@@ -187,3 +162,86 @@ def test_nothing_is_owed_then_nothing_is_taken(owed):
 def test_some_weight_is_always_left():
     """Even an absurd debt leaves a factor above zero, so that its ln exists."""
     assert 1 - exact_shrink(-1e9, 2.0**24) > 0
+
+
+LR = 0.125  # a power of two: the product with the weight decay is exact
+# All mantissas of bfloat16, and as many of the wider ones.
+START = 1 + torch.arange(256) / 256
+# With eps = 1e-8 float16 divides 0 by 0 where the gradient is zero.
+OPTIMIZERS = {
+    "torch.SGD": lambda w, decay: torch.optim.SGD([w], lr=LR, weight_decay=decay),
+    "torch.AdamW": lambda w, decay: torch.optim.AdamW(
+        [w], lr=LR, weight_decay=decay, eps=1e-4
+    ),
+}
+each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def decayed(name, dtype, shrink, steps):
+    """What the real optimizer leaves of weights in [1, 2) that nothing pulls at."""
+    weight = START.to(getattr(torch, dtype), copy=True).requires_grad_()
+    before = weight.detach().double().clone()
+    optimizer = OPTIMIZERS[name](weight, shrink / LR)
+    for _ in range(steps):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    return weight.detach().double() / before
+
+
+def codes(shrink, dtype):
+    return {w.code for w in explain(shrink, "shrink", run=Run(dtype=dtype)).warnings}
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", DIGITS)
+def test_in_the_dead_zone_no_weight_decays(name, dtype):
+    """Below the limit a hundred real steps change no weight, above it one step does.
+
+    One percent beside it: the shrink is a product of two rounded numbers.
+    """
+    below, above = 0.99 * DEAD_BELOW[dtype], 1.01 * DEAD_BELOW[dtype]
+    assert (decayed(name, dtype, below, 100) == 1).all()
+    assert (decayed(name, dtype, above, 1) < 1).any()
+    assert "dead-zone" in codes(below, dtype)
+    assert "dead-zone" not in codes(above, dtype)
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_little_above_it_weights_stop_on_the_way(name, dtype):
+    """Below twice the limit some weights decay, and none of them ever halves."""
+    shrink = 1.9 * DEAD_BELOW[dtype]
+    ten_half_lives = math.ceil(10 * math.log(2) / shrink)
+    left = decayed(name, dtype, shrink, ten_half_lives)
+    assert (left < 1).any()
+    assert (left >= 0.5).all()
+    assert codes(shrink, dtype) == {"stalls", "missing-fact", "no-optimizer"}
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_coarse_decay_is_off_and_a_fine_one_is_not(name, dtype):
+    """The rate of some weight is off by over five percent there, and by two here."""
+    for units, verdict, off in ((4, "coarse", 0.05), (40, "fine", 0.0)):
+        shrink = units * DEAD_BELOW[dtype]
+        steps = math.ceil(1 / shrink)
+        left = decayed(name, dtype, shrink, steps)
+        rates = torch.log(left) / (steps * math.log1p(-shrink))
+        error = (rates - 1).abs().max().item()
+        assert rounding_of(shrink, dtype) == verdict
+        assert off <= error
+        assert (error < 0.02) == (verdict == "fine")
+
+
+@pytest.mark.parametrize("dtype", DIGITS)
+def test_the_digits_are_those_of_torch(dtype):
+    """The number of digits of a format is what torch says of it."""
+    assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])
+
+
+def test_a_half_life_in_float32_is_said_of_a_step_that_multiplies():
+    """torch's SGD adds to the gradient first: its rounding in float32 is another."""
+    for name, is_said in (("torch.AdamW", True), ("torch.SGD", False)):
+        told = explain(5e-3, name, run=Run(lr=1e-4)).warnings
+        (text,) = [each.text for each in told if each.code == "rounding"]
+        assert ("is left after" in text) == is_said, name

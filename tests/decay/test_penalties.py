@@ -1,6 +1,7 @@
 """Penalties: every convention against the objective as its author writes it."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
@@ -10,9 +11,18 @@ from oracle import objectives
 from strategies import log_uniform
 from tolerance import digits
 
+from dwindle.decay.coordinates import (
+    has_shrink,
+    number_from_shrink,
+    shrink_from_number,
+)
+from dwindle.decay.families import has_no_rate
+from dwindle.decay.formulas import shrink_formulas
+from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import NORMALIZATIONS, PENALTIES, layer_coefficients
 from dwindle.decay.run import Run
-from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
 UNITS = [(3, 2), (4, 7, 2), (2, 2, 2, 5)]
 records = st.sampled_from(sorted(PENALTIES)).map(PENALTIES.__getitem__)
@@ -53,14 +63,6 @@ def test_both_readings_of_the_question_penalize_the_average_weight_alike(layers)
         total = math.fsum(n * share for n, share in zip(sizes, shares, strict=True))
         # 1e-13: one rounding per layer, at most four layers.
         assert total / sum(sizes) == digits(1 / sum(sizes), rel=1e-13)
-
-
-@given(shapes)
-def test_no_normalization_is_one_and_fan_in_is_the_fan_in(layers):
-    """``none`` leaves λ alone, ``fan-in`` multiplies by what comes in."""
-    assert set(layer_coefficients("none", layers)) == {1.0}
-    fan_ins = [float(fan_in) for fan_in, _ in layers]
-    assert list(layer_coefficients("fan-in", layers)) == fan_ins
 
 
 def test_the_question_in_numbers():
@@ -115,3 +117,77 @@ def test_no_penalty_is_zero_or_an_infinite_prior():
     run = Run(dataset_size=10)
     assert PENALTIES["data-sum"].number_from_penalty(0.0, run) == 0
     assert PENALTIES["prior"].number_from_penalty(0.0, run) == math.inf
+
+
+def test_a_knob_has_a_shrink_a_penalty_or_both():
+    """Every knob has a coordinate or a reason; only coupled ones have both."""
+    coupled = {"coupled-sgd", "asgd", "asgd-lambd"}
+    wrong = []
+    for name, knob in KNOBS.items():
+        has_rate, has_penalty = has_shrink(knob), knob.penalty is not None
+        if (has_rate and has_no_rate(knob)) or (
+            not (has_rate or has_penalty) and not has_no_rate(knob)
+        ):
+            wrong.append(name)
+        if (has_rate and has_penalty) != (knob.family in coupled):
+            wrong.append(name)
+    assert not wrong
+
+
+def test_a_bare_penalty_has_no_shrink():
+    """A term of an objective decays nothing before an optimizer is named."""
+    with pytest.raises(RefusedError) as raised:
+        shrink_from_number(resolve_knob("question.l2"), 1e-3, Run(lr=0.1))
+    assert "question.l2" in raised.value.asked
+
+
+# What is printed in a formula, in Python.
+AS_PYTHON = {
+    "steps per epoch": "100",
+    "steps of the run": "700",
+    "examples per step": "50",
+    "tokens per step": "800",
+    "/√steps": "/sqrt(700)",
+    "·√steps": "*sqrt(700)",
+    "ln 2": "log(2)",
+    "ln": "log",
+    "^": "**",
+    "z²": "z*z",
+    ")(": ")*(",
+    "μ(": "μ*(",
+    "−": "-",
+    "·": "*",
+}
+
+
+def test_printed_formulas_are_the_conversion():
+    """Read as arithmetic, each formula of a shrink gives the number beside it."""
+    run = Run(
+        lr=0.01,
+        momentum=0.7,
+        batch_size=50,
+        dataset_size=5000,
+        epochs=7,
+        tokens_per_example=16,
+    )
+    shrink, wrong = 2e-3, []
+    for each in KNOBS.values():
+        if not has_shrink(each) or each.wants_clock or each.options.dampening_is_flag:
+            continue
+        knob, own = replace(each, symbol="x"), facts_of(each, run)
+        number = number_from_shrink(knob, shrink, run)
+        names = {"s": shrink, "x": number, "B": 50, "η": 0.01, "z": 1 - shrink}
+        names |= {"μ": own.momentum, "d": own.dampening}
+        for text, value in zip(
+            shrink_formulas(knob, run), (shrink, number), strict=True
+        ):
+            right = text.partition(" = ")[2] or text
+            _, is_root, polynomial = right.partition("slow root of ")
+            right = polynomial or right
+            for printed, meant in AS_PYTHON.items():
+                right = right.replace(printed, meant)
+            found = eval(right, {"log": math.log, "sqrt": math.sqrt}, names)  # noqa: S307
+            # 1 - s keeps 13 digits, and a root is where all of them cancel.
+            near = abs(found) < 1e-13 if is_root else math.isclose(found, value)
+            wrong += [] if near else [(each.name, text, found, value)]
+    assert not wrong

@@ -30,8 +30,6 @@ from dwindle.errors import RangeError, UnknownNameError
 
 ADAMW, SGD = "torch.optim.AdamW", "torch.optim.SGD"
 IMAGENET = {"dataset_size": 1_281_167}
-# Sizes that divide each other: steps of an epoch are then whole, and no batch is short.
-factors = st.sampled_from([1, 2, 4, 8])
 scales = st.fixed_dictionaries(
     {
         "lr": st.sampled_from([1e-4, 5e-4, 1e-3]),
@@ -113,16 +111,6 @@ def test_the_class_is_read_from_the_facts():
     with pytest.raises(UnknownNameError) as raised:
         kinds_of_run(Run(), regime="fine tuning")
     assert "fine-tuning" in raised.value.nearest
-
-
-def test_every_class_that_is_possible_is_answered():
-    """Where the facts leave two classes, the answer of the other stands beside."""
-    before = Run(lr=1e-3, batch_size=256, epochs=90, **IMAGENET)
-    there = of((0.1, ADAMW), before, replace(before, epochs=30))
-    assert [each.kind_of_run for each in (there, *there.others)] == [
-        "many-epochs-normalized",
-        "many-epochs-plain",
-    ]
 
 
 def test_repeated_text_is_a_change_of_regime():

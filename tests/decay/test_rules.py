@@ -44,25 +44,6 @@ def factor(rule, family, **factors):
     return predict(rule, family=family, before=BASE, after=changed(**factors)).factor
 
 
-@given(every_rule, scales(), st.data())
-def test_a_rule_at_factor_one_changes_nothing(rule, scale, data):
-    """Where nothing changes, the factor is exactly 1."""
-    family = data.draw(st.sampled_from(rule.families))
-    there = predict(rule, family=family, before=scale, after=dict(scale))
-    assert (there.factor, there.shrink_factor, there.why_not) == (1, 1, "")
-
-
-@given(every_rule, scales(), scales(), scales(), st.data())
-def test_two_changes_are_one(rule, first, second, third, data):
-    """By k and then by m is by k·m, wherever all three can be told."""
-    family = data.draw(st.sampled_from(rule.families))
-    steps = [(first, second), (second, third), (first, third)]
-    there = [predict(rule, family=family, before=a, after=b).factor for a, b in steps]
-    if None not in there:
-        # 1e-11: logarithms up to 21, times exponents up to 2, seven of them.
-        assert there[0] * there[1] == digits(there[2], rel=1e-11)
-
-
 @given(every_rule, scales(), scales(), st.data())
 def test_a_factor_is_the_product_of_powers(rule, before, after, data):
     """The factor is what a loop over the exponents gives, over the lr for a shrink."""
@@ -195,15 +176,6 @@ def test_language_model_rules_count_the_batch_in_tokens(rule, lr, change, expect
     assert there.why_not == ""
     # 1e-14: a few logarithms and one exponential.
     assert there.factor == digits(expected, rel=1e-14)
-
-
-@pytest.mark.parametrize("rule", ["power-lines", "half-life-run", "half-life-steps"])
-def test_half_the_epochs_are_half_the_steps(rule):
-    """What stands on neither side stays, so epochs alone give the ratio of steps."""
-    before, after = {"epochs": 3}, {"epochs": 1.5}
-    there = predict(rule, family="decoupled", before=before, after=after)
-    expected = {"half-life-run": 2.0, "power-lines": 2**0.473}.get(rule)
-    assert there.factor == (expected and digits(expected, rel=1e-14))
 
 
 def test_what_follows_from_a_change_is_no_change_of_its_own():

@@ -86,12 +86,6 @@ def test_steps_follow_from_epochs_with_a_short_last_batch():
     assert Run(batch_size=32, steps=7).examples_per_step == 32
 
 
-def test_facts_that_agree_may_both_be_given():
-    """Steps beside epochs are fine where they say the same."""
-    run = Run(batch_size=8, dataset_size=80, epochs=2, steps=20)
-    assert run.total_steps == 20
-
-
 def test_a_missing_fact_names_the_formula_that_needs_it():
     """Which fact, what for, and the option that gives it."""
     missing = {
@@ -112,58 +106,39 @@ def test_a_missing_fact_names_the_formula_that_needs_it():
     assert Run(lr=0.5).require("lr", "anything") == 0.5
 
 
-def test_parameters_and_tokens_are_quantities_of_scale():
-    """What a transformer has instead of units, and a step instead of examples."""
-    run = Run(parameters="124e6", batch_size=512, tokens_per_example=1024, steps=10)
-    assert run.weights == 124_000_000
-    assert run.quantities() == {
-        "weights": 124e6,
-        "batch_size": 512,
-        "steps": 10,
-        "tokens_per_example": 1024,
-        "tokens_per_step": 2**19,
-        "tokens": 10 * 2**19,
-    }
-
-
-def test_layers_tell_weights_width_and_depth():
-    """Biases are not counted; an uneven width is not one number."""
-    run = Run(units=(4, 3, 3, 2))
-    assert run.layers == ((4, 3), (3, 3), (3, 2))
-    assert run.quantities() == {"width": 3, "depth": 2, "weights": 12 + 9 + 6}
-    assert "width" not in Run(units=(4, 3, 5, 2)).quantities()
-    assert run.require("depth", "a rule") == 2
-    assert Run().layers is None
-
-
-def test_the_smallest_facts_are_possible():
-    """One example, one step, no hidden layer: the ends of the ranges belong to them."""
-    smallest = Run(
-        batch_size=1, dataset_size=1, steps=1, width=1, depth=0, betas=(0.0, 0.0)
-    )
-    assert smallest.quantities()["depth"] == 0
-    assert Run(units=(1, 1)).quantities() == {"depth": 0, "weights": 1}
-
-
-def test_units_may_be_a_list():
-    """What is read from a file or an option is as good as a tuple."""
-    assert Run(units=[4, 3, 2]) == Run(units=(4, 3, 2))
-    assert hash(Run(units=[4, 3, 2])) == hash(Run(units=(4, 3, 2)))
-
-
-def test_replacing_the_layers_replaces_what_follows_from_them():
-    """A derived width is not carried over into another network."""
-    wider = dataclasses.replace(Run(units=(4, 3, 2)), units=(4, 6, 2))
-    assert wider.quantities()["width"] == 6
+PASSES = {"batch_size": 10, "dataset_size": 95, "tokens_per_example": 2, "lr": 0.1}
+SCALE = PASSES | {"epochs": 5, "steps": 50, "tokens_per_step": 20, "tokens": 950}
+# What was given, and the quantities of scale that follow; the rest is absent.
+QUANTITIES = [
+    ({}, {}),
+    (PASSES | {"steps": 50}, SCALE),
+    (PASSES | {"epochs": 5}, SCALE),
+    (PASSES | {"epochs": 5, "steps": 50}, SCALE),  # which agree
+    (
+        {"parameters": "124e6", "batch_size": 512, "tokens_per_example": 1024},
+        {"weights": 124e6, "batch_size": 512, "tokens_per_example": 1024}
+        | {"tokens_per_step": 2**19},
+    ),
+    # Biases are not counted; an uneven width is not one number.
+    ({"units": (4, 3, 3, 2)}, {"width": 3, "depth": 2, "weights": 12 + 9 + 6}),
+    ({"units": [4, 3, 5, 2]}, {"depth": 2, "weights": 12 + 15 + 10}),
+    # The ends of the ranges belong to them.
+    ({"units": (1, 1)}, {"depth": 0, "weights": 1}),
+    ({"width": 1, "depth": 0}, {"width": 1, "depth": 0}),
+    ({"steps": 1, "betas": (0.0, 0.0)}, {"steps": 1}),
+]
 
 
 def test_quantities_follow_from_each_other():
-    """Steps give epochs, epochs give steps, both give tokens; the rest is absent."""
-    facts = {"batch_size": 10, "dataset_size": 95, "tokens_per_example": 2}
-    by_steps = Run(**facts, steps=50, lr=0.1).quantities()
-    assert by_steps == Run(**facts, epochs=5, lr=0.1).quantities()
-    assert by_steps["tokens"] == pytest.approx(5 * 95 * 2)
-    assert Run().quantities() == {}
+    """Steps give epochs, epochs give steps, both tokens; layers all that they are."""
+    found = [(facts, Run(**facts).quantities()) for facts, _ in QUANTITIES]
+    assert found == QUANTITIES
+    run = Run(units=[4, 3, 2])
+    assert (run.layers, Run().layers) == (((4, 3), (3, 2)), None)
+    assert hash(run) == hash(Run(units=(4, 3, 2)))  # as a key of a cache it is one
+    assert run.require("depth", "a rule") == 1
+    # A derived width is not carried over into another network.
+    assert dataclasses.replace(run, units=(4, 6, 2)).quantities()["width"] == 6
 
 
 def test_a_schedule_may_be_its_name():

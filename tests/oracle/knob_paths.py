@@ -81,3 +81,22 @@ def _product(taken):
     for shrink in taken:
         weights.append(weights[-1] * (1 - shrink))
     return weights
+
+
+def sgd_rate(x, run):
+    """The shrink of a late step of SGD with momentum: a two-state loop that settles."""
+    weight, buffer, shrink, before = 1.0, 0.0, 0.0, math.nan
+    for step in range(20_000):
+        pull = x * weight
+        damp = 1.0 if step == 0 else 1 - run.dampening
+        buffer = run.momentum * buffer + damp * pull
+        move = pull + run.momentum * buffer if run.nesterov else buffer
+        if run.momentum == 0:
+            move = pull
+        before, shrink = shrink, run.lr * move / weight
+        if step and shrink == before:
+            break
+        weight -= run.lr * move
+        if abs(weight) < 1e-200:
+            weight, buffer = weight * 1e200, buffer * 1e200
+    return shrink

@@ -23,15 +23,6 @@ def cosine(steps: int, *, warm: int, final: float) -> Multipliers:
     return at
 
 
-def lost_by_product(shrink: Callable[[NDArray], NDArray], steps: int) -> float:
-    """Sum -log(1 - shrink) over all steps, block by block."""
-    blocks = (
-        np.arange(start, min(start + _BLOCK, steps), dtype=np.float64)
-        for start in range(0, steps, _BLOCK)
-    )
-    return math.fsum(float(-np.log1p(-shrink(block)).sum()) for block in blocks)
-
-
 def lost_by_sgd(
     multipliers: Multipliers,
     steps: int,

@@ -285,10 +285,10 @@ class Given:
                 continue
             defaults: dict[str, Any] = {name: _DEFAULTS[name] for name in names}
             try:
-                without = (
-                    replace(run, **defaults) for run in (self.before, self.after)
-                )
-                is_idle = found(*without) == wanted
+                before = replace(self.before, **defaults)
+                is_one = self.after is self.before
+                after = before if is_one else replace(self.after, **defaults)
+                is_idle = found(before, after) == wanted
             except DwindleError:
                 is_idle = False
             if is_idle:
