@@ -81,14 +81,17 @@ def test_a_half_life_that_cannot_be_held_changes_nothing(half_life, kind, fact):
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 
-def test_a_half_life_that_16_bits_would_round_away_is_refused():
-    """The number format is looked at again."""
-    optimizer = AdamW([weight_of(torch.bfloat16)], lr=LR)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_half_life_that_16_bits_would_round_away_is_refused(dtype):
+    """Given or set: the number format is looked at again."""
+    optimizer = AdamW([weight_of(dtype)], lr=LR)
     held = DecayController(optimizer, half_life="50 steps", schedule="constant")
     with pytest.raises(RefusedError) as raised:
         held.half_life = "50k steps"
-    assert "bfloat16" in raised.value.asked
+    assert str(dtype).removeprefix("torch.") in raised.value.asked
     assert held.half_life_steps == 50
+    with pytest.raises(RefusedError):
+        DecayController(AdamW([weight_of(dtype)]), half_life="3000 steps")
 
 
 def test_a_penalty_has_no_half_life_to_set():
@@ -190,15 +193,6 @@ def test_another_half_life_in_the_script_counts_after_a_change_too(told):
     assert told()[-1] == words
 
 
-def test_a_state_of_before_is_taken():
-    """A checkpoint that does not know with which half-life the run began."""
-    held = DecayController(AdamW([weight_of()]), half_life="10 steps")
-    older = held.state_dict()
-    del older["half_life_begun_with"]
-    held.load_state_dict(older)
-    assert held.half_life_steps == 10
-
-
 def test_a_controller_that_nobody_kept_is_found():
     """By its optimizer, also where that is wrapped; none where nothing is held."""
     optimizer = SGD([weight_of()], lr=LR)
@@ -228,19 +222,21 @@ def test_the_first_of_two_controllers_does_not_remove_the_second():
 
 
 def test_a_group_that_comes_later_without_a_mark_is_told(told):
-    """Beside decay_groups a group of SGD has no decay: that is said, and what to do."""
-    groups = [{"params": [weight_of()], "decay_scale": 1.0}]
+    """It is held from then on if it has a mark, at its own lr; else that is said."""
+    old, added, marked, resting = (weight_of() for _ in range(4))
+    groups = [{"params": [old], "decay_scale": 1.0}]
     optimizer = SGD(groups, lr=LR, momentum=0.9)
     held = DecayController(optimizer, half_life="10 steps")
-    added, marked, resting = weight_of(), weight_of(), weight_of()
+    undriven_step(optimizer, old, steps=5)
     told_before = len(told())
     optimizer.add_param_group({"params": [added]})
-    optimizer.add_param_group({"params": [marked], "decay_scale": 1.0})
+    optimizer.add_param_group({"params": [marked], "decay_scale": 1.0, "lr": 0.01})
     optimizer.add_param_group({"params": [resting], "decay_scale": 0.0})
-    undriven_step(optimizer, added, marked, resting, steps=10)
+    undriven_step(optimizer, old, added, marked, resting, steps=10)
     (message,) = told()[told_before:]
     assert "group 1, added" in message
     assert off(added, 1.0) == 0
+    assert off(old, 0.5**1.5) <= TOLERANCES[torch.float64]
     assert off(marked, 0.5) <= TOLERANCES[torch.float64]
     assert off(resting, 1.0) == 0
     optimizer.param_groups[1]["decay_scale"] = 1.0  # what the line advises

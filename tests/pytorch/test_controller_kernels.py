@@ -83,15 +83,6 @@ def test_an_lr_that_is_a_tensor(dtype, fused):
     assert worst <= 1e-6  # float32 digits, whatever the weight has
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_what_half_precision_rounds_away_is_refused(dtype):
-    """No weight of bfloat16 would change with a half-life of 3000 steps."""
-    optimizer = AdamW([weight_of(dtype)], lr=1e-3)
-    name = str(dtype).removeprefix("torch.")
-    with pytest.raises(RefusedError, match=f"{name} rounds away"):
-        DecayController(optimizer, half_life="3000 steps")
-
-
 def _of_the_step(optimizer):
     return torch.compile(optimizer.step, backend="eager")
 
