@@ -152,13 +152,17 @@ def test_the_state_of_another_optimizer_is_refused():
 
 
 def test_a_peak_of_the_checkpoint_counts_unless_one_is_given():
-    """An lr lowered by hand is no new peak after a resume; a given peak is."""
-    state = DecayController(AdamW([weight_of()], lr=0.1), half_life="9 steps")
+    """A lower lr, or a scheduler built anew, is no new peak; a given one is."""
+    begun = AdamW([weight_of()], lr=0.1)
+    before = DecayController(begun, half_life="9 steps")
+    undriven_step(begun, *begun.param_groups[0]["params"])
     for lr_peak, expected in ((None, 0.1), (0.5, 0.5)):
         optimizer = AdamW([weight_of()], lr=0.01)
         held = DecayController(optimizer, half_life="9 steps", lr_peak=lr_peak)
-        held.load_state_dict(state.state_dict())
-        assert held.state_dict()["lr_peaks"] == [expected]
+        held.load_state_dict(before.state_dict())
+        lr_scheduler.StepLR(optimizer, 5)  # writes initial_lr, 0.01
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        assert held.lr_peak == (expected,)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

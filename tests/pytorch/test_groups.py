@@ -7,15 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pytorch.tiny_transformer import Tiny, decaying
-from tolerance import digits
 from torch import nn
 
 from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
 from dwindle.errors import PatternError, RangeError, RefusedError, UnknownNameError
-from dwindle.pytorch import L2Penalty, decay_groups
-
-# One multiplication of float32 numbers: half a unit in the last place, and a little.
-ONE_ROUNDING = 1e-7
+from dwindle.pytorch import decay_groups
 
 
 class Spared(Tiny):
@@ -36,21 +32,6 @@ def test_weights_decay_and_nothing_else_does():
     assert [group["decay_scale"] for group in groups] == [1.0, 0.0]
     assert decaying(Tiny()) == WEIGHTS
     assert sum(len(group["params"]) for group in groups) == 21
-
-
-def test_an_optimizer_decays_the_weights_alone():
-    """With zero gradients AdamW shrinks the weights by lr · λ and leaves the rest."""
-    model = Tiny()
-    before = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.5), lr=0.01)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
-    for (name, now), then in zip(
-        model.named_parameters(), before.parameters(), strict=True
-    ):
-        shrunk = 0.995 if name in WEIGHTS else 1.0
-        assert torch.allclose(now, shrunk * then, rtol=ONE_ROUNDING, atol=0), name
 
 
 def test_without_a_number_that_of_the_optimizer_counts():
@@ -179,14 +160,6 @@ def test_normalizations_are_those_of_the_mathematics():
         assert len(groups) == len(set(factors)) + 1
 
 
-def test_a_convolution_counts_all_of_its_weights():
-    """layer-mean divides by all weights of a layer: kernels and groups count."""
-    model = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Linear(6, 2))
-    groups = decay_groups(model, weight_decay=1.0, normalization="layer-mean")
-    scales = [group["decay_scale"] for group in groups]
-    assert scales == digits([1 / (2 * 108), 1 / (2 * 12), 0], rel=1e-15)
-
-
 def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
     """fan-in over a bare matrix is refused; layer-mean needs no fan-in."""
     model = nn.ParameterDict({"table": nn.Parameter(torch.ones(3, 4))})
@@ -308,51 +281,94 @@ def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words
         assert {row.decays for row in rows} == {group["decay_scale"] > 0}
 
 
-class Adapted(nn.Module):
-    """A linear layer with a low-rank adapter, as PEFT lays it out."""
-
-    def __init__(self, base):
-        super().__init__()
-        self.base_layer = base.requires_grad_(requires_grad=False)
-        self.lora_A = nn.ModuleDict({"default": nn.Linear(4, 2, bias=False)})
-        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, 4, bias=False)})
-        self.lora_magnitude_vector = nn.ParameterDict(
-            {"default": nn.Parameter(torch.ones(4))}
-        )
-        nn.init.zeros_(self.lora_B["default"].weight)
-
-
-def adapted():
-    model = nn.Module()
-    model.base_model = nn.Module()
-    model.base_model.model = nn.Sequential(
-        nn.LayerNorm(4).requires_grad_(requires_grad=False), Adapted(nn.Linear(4, 4))
-    )
-    return model
-
-
-def test_of_a_model_with_adapters_only_their_matrices_decay():
-    """PEFT-style: the frozen base is in no group, vectors of adapters do not decay."""
-    groups = decay_groups(adapted(), weight_decay=0.1)
-    where = {
-        row.name.removeprefix("base_model.model.1."): row.group for row in groups.rows
-    }
-    assert {name for name, group in where.items() if group == 0} == {
-        "lora_A.default.weight",
-        "lora_B.default.weight",
-    }
-    assert [name for name, group in where.items() if group == 1] == [
-        "lora_magnitude_vector.default"
+def test_given_groups_are_split_and_keep_their_options():
+    """A learning rate per layer survives; each group is parted by what decays."""
+    model = Tiny()
+    given = [
+        {"params": model.blocks.parameters(), "lr": 0.1, "lr_scale": 0.5, "eps": 1e-6},
+        {"params": model.head.weight, "lr": 0.2},
     ]
-    assert sum(group is None for group in where.values()) == 4
+    made = decay_groups(model, weight_decay=0.3, groups=given)
+    options = [{k: v for k, v in group.items() if k != "params"} for group in made]
+    kept = {"lr": 0.1, "lr_scale": 0.5, "eps": 1e-6}
+    assert options == [
+        {**kept, "weight_decay": 0.3, "decay_scale": 1.0},
+        {**kept, "weight_decay": 0.0, "decay_scale": 0.0},
+        {"lr": 0.2, "weight_decay": 0.3, "decay_scale": 1.0},
+    ]
+    left_out = [row.name for row in made.rows if row.group is None]
+    assert left_out == ["pos_embed", "wte.weight"]
 
 
-def test_a_penalty_on_adapters_pulls_at_them_alone():
-    """The zeros of a fresh adapter have gradient zero, not NaN; the base has none."""
-    model = adapted()
-    L2Penalty(model, 0.5)().backward()
-    layer = model.base_model.model[1]
-    weight = layer.lora_A["default"].weight
-    assert torch.equal(weight.grad, weight)  # 2 · 0.5 · w
-    assert torch.equal(layer.lora_B["default"].weight.grad, torch.zeros(4, 2))
-    assert layer.base_layer.weight.grad is None
+def test_the_groups_of_an_optimizer_can_be_split():
+    """optimizer.param_groups are groups too, their decay is kept, names as well."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.named_parameters(), lr=0.2, weight_decay=0.3)
+    made = decay_groups(model, groups=optimizer.param_groups)
+    assert [group["param_names"] for group in made] == [["weight"], ["bias"]]
+    assert [group["weight_decay"] for group in made] == [0.3, 0.0]
+    assert [group["lr"] for group in torch.optim.AdamW(made).param_groups] == [0.2, 0.2]
+
+
+def test_a_group_without_decay_stays_without():
+    """A given group with 0 beside others that decay stays without, unless overruled."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    given = [
+        {"params": list(model[0].parameters()), "weight_decay": 0.1},
+        {"params": list(model[1].parameters()), "weight_decay": 0.0},
+    ]
+    own = {r.name for r in decay_groups(model, groups=given).rows if r.decays}
+    assert own == {"0.weight"}
+    assert decaying(model, groups=given, weight_decay=0.1) == {
+        "0.weight",
+        "1.weight",
+    }
+
+
+def test_groups_of_which_none_decays_decide_nothing():
+    """Adam's 0 in every group is no decision against decay: roles decide the scales."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    made = decay_groups(model, groups=optimizer.param_groups)
+    assert [group["decay_scale"] for group in made] == [1.0, 0.0]
+    assert [group["weight_decay"] for group in made] == [0.0, 0.0]
+
+
+def test_groups_that_are_not_of_the_model_are_refused():
+    """A foreign parameter, one in two groups, no mappings, no params, no list."""
+    model = nn.Linear(2, 2)
+    for name, groups in [
+        ("groups[0]", [{"params": [nn.Parameter(torch.ones(3))]}]),
+        ("groups[1]", [{"params": model.weight}] * 2),
+        ("groups[0]", [{"lr": 1.0}]),
+        ("groups[0]", [nn.Parameter(torch.ones(2))]),
+        ("groups", {"params": []}),
+        ("groups", {}),
+    ]:
+        with pytest.raises(RangeError) as caught:
+            decay_groups(model, groups=groups)
+        assert caught.value.name == name
+
+
+def test_lr_scales_make_groups_with_an_lr_of_their_own():
+    """The first pattern that fits scales the lr; the schedulers keep the proportion."""
+    model = Tiny()
+    scales = {"blocks.0.*": 0.25, "blocks.*": 0.5}
+    optimizer = torch.optim.SGD(decay_groups(model, lr=0.8, lr_scales=scales), lr=99)
+    lrs = {
+        id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]
+    }
+    layers = (
+        model.blocks[0].up.weight,
+        model.blocks[2].up.bias,
+        model.head.weight,
+    )
+    assert [lrs[id(p)] for p in layers] == [0.2, 0.4, 0.8]
+
+
+def test_lr_scales_multiply_the_lr_of_a_given_group():
+    """A group that has an lr keeps it, scaled; a tensor lr stays a tensor."""
+    model = nn.Linear(2, 2)
+    given = [{"params": model.parameters(), "lr": torch.tensor(0.5)}]
+    made = decay_groups(model, groups=given, lr=9, lr_scales={"*": 0.5})
+    assert [group["lr"] for group in made] == [torch.tensor(0.25)] * 2
