@@ -127,46 +127,14 @@ def test_groups_and_penalties_beside_it(other):
     assert left == digits([1 - 0.1 * 0.5] * len(left), rel=1e-6)  # float32
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_every_dtype_of_a_parameter_without_dimensions(dtype):
-    """One number in each format halves as a matrix does."""
-    weight = Parameter(torch.tensor(2.0, dtype=dtype))
-    optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1, eps=1e-4)
-    assert probe(optimizer).groups[0].decouples
-    DecayController(optimizer, half_life="1 steps")
-    weight.grad = torch.zeros_like(weight)
-    optimizer.step()
-    assert weight.item() == digits(1.0, rel=1e-2)  # 8 binary digits
-
-
-def test_sparse_gradients():
-    """An embedding with sparse rows decays as a whole, also rows without a gradient."""
-    table = nn.Embedding(10, 4, sparse=True)
-    optimizer = torch.optim.SGD(table.parameters(), lr=0.1)
-    assert "Nothing decays" in str(probe(optimizer))
-    DecayController(optimizer, half_life="10 steps")
-    start = table.weight.detach().clone()
-    table(torch.tensor([1, 2])).sum().backward()
-    table.weight.grad *= 0
-    optimizer.step()
-    left = left_of(table.weight, start)
-    assert left == digits([0.5**0.1] * len(left), rel=1e-6)  # one step in float32
-
-
-def wrong(name, value):
-    """Two groups, the second with an option that is no number of at least 0."""
-    model = Model("one entry")
-    groups = [{"params": [model.other]}, {"params": [model.matrix]}]
-    optimizer = torch.optim.SGD(groups, lr=0.1, weight_decay=0.1)
-    optimizer.param_groups[1][name] = value
-    return model, optimizer
-
-
 @pytest.mark.parametrize("name", ["lr", "weight_decay"])
 @pytest.mark.parametrize("value", [-1e-4, math.nan, math.inf, "1e-3", None])
 def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
     """Probe, controller and audit name the second group, and what stands there."""
-    model, optimizer = wrong(name, value)
+    model = Model("one entry")
+    groups = [{"params": [model.other]}, {"params": [model.matrix]}]
+    optimizer = torch.optim.SGD(groups, lr=0.1, weight_decay=0.1)
+    optimizer.param_groups[1][name] = value
     constant = {"half_life": "10 steps", "schedule": "constant"}
     place = f"{name} of group 1"
     asks = [
@@ -182,13 +150,3 @@ def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
         with pytest.raises(RangeError) as raised:
             ask()
         assert raised.value.name == where
-
-
-def test_an_lr_of_0_freezes_one_group():
-    """It is probed, audited and held at a constant decay beside the other one."""
-    model, optimizer = wrong("lr", 0.0)
-    found = probe(optimizer).groups[1]
-    assert (found.lr, found.walk) == (0, "none")
-    assert "Model" in str(audit(model, optimizer, run=Run(steps=10)))
-    held = DecayController(optimizer, half_life="10 steps", schedule="constant")
-    assert len(held.mechanisms) == 2

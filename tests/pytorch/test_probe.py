@@ -14,7 +14,6 @@ from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import rounding_of
 from dwindle.decay.run import Run
-from dwindle.pytorch import DecayController
 from dwindle.pytorch.probe import probe
 
 # Each share is known to eps of the weight; 64 steps are told from end to end.
@@ -203,6 +202,8 @@ SEEN = [
     (Fixed, {"lr": 0.1, "weight_decay": 0.01},
      {"shrink_per_step": digits(0.01, rel=EXACT), "lr_power": 0, "knob_power": 1,
       "decouples": False}),
+    # Opposite weights take the same steps: a trust ratio beside it is no decay.
+    (LambW, {"lr": 0.01, "weight_decay": 0.1}, {"decouples": True, "driven": True}),
     # At rest lr·knob, but a pulled weight is another matter.
     (Cautious, {"lr": 0.1, "weight_decay": 0.01}, AT_1E_3 | {"driven": False}),
     # What it decays by is left with the option at 0, and so it is hidden.
@@ -228,14 +229,6 @@ def test_a_group_is_told_by_what_it_does():
         if found != expected:
             wrong.append((kind, options, found))
     assert wrong == []
-
-
-def test_a_trust_ratio_beside_a_decoupled_decay_is_no_decay():
-    """Opposite weights take the same steps: probe and controller say the same."""
-    group = only_group(LambW, lr=0.01, weight_decay=0.1)
-    assert (group.decouples, group.driven) == (True, True)
-    held = DecayController(LambW(parameters(), lr=0.01), half_life="50 steps")
-    assert held.mechanisms == ("native",)
 
 
 HALVES = [(torch.float16, 1e-4), (torch.float16, 0.05)]
@@ -287,10 +280,20 @@ def test_bfloat16_is_watched_until_half_should_be_left():
 def test_a_group_of_two_formats_is_told_in_that_of_its_matrices():
     """The norms of a model in bfloat16 often stay in float32, where 0.001 is fine."""
     (vector,), (matrix,) = parameters()[1:], parameters(torch.bfloat16)[:1]
-    for mine in ([vector, matrix], [matrix, vector]):
-        (group,) = probe(torch.optim.AdamW(mine, lr=0.1, weight_decay=0.01)).groups
-        assert (group.dtype, group.measured_shrink) == ("bfloat16", 0)
+    groups = [
+        {"params": [vector, matrix]},
+        {"params": parameters(), "weight_decay": 0.0},
+        {"params": []},
+        {"params": [nn.Parameter(matrix.detach()), nn.Parameter(vector.detach())]},
+    ]
+    first, still, empty, last = probe(
+        torch.optim.AdamW(groups, lr=0.1, weight_decay=0.01)
+    ).groups
+    for at, group in ((0, first), (3, last)):
+        assert (group.group, group.dtype) == (at, "bfloat16")
+        assert group.measured_shrink == 0
         assert group.shrink_per_step == digits(1e-3, rel=1e-7)
+    assert (still.walk, empty.dtype) == ("none", "")
 
 
 def test_an_eps_that_is_zero_in_half_precision_is_found():
@@ -298,21 +301,6 @@ def test_an_eps_that_is_zero_in_half_precision_is_found():
     group = only_group("AdamW", dtype=torch.float16, lr=0.1, weight_decay=0.1)
     assert (group.breaks, group.measured_shrink) == (True, None)
     assert not only_group("AdamW", dtype=torch.float16, eps=1e-4).breaks
-
-
-def test_groups_are_told_apart():
-    """Each has its own lr, knob and half-life; an empty one has nothing."""
-    groups = [
-        {"params": parameters(), "weight_decay": 0.0},
-        {"params": parameters(), "lr": 0.1},
-        {"params": []},
-        {"params": parameters(), "lr": 0.1},
-    ]
-    found = probe(torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01)).groups
-    assert [group.group for group in found] == [0, 1, 2, 3]
-    assert [group.walk for group in found] == ["none", "geometric"] * 2
-    assert found[1].half_life_steps == found[3].half_life_steps
-    assert found[2].dtype == ""
 
 
 def test_a_warm_up_from_nothing_is_probed_at_the_lr_that_it_goes_to():

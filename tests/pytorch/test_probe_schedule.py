@@ -123,16 +123,3 @@ def test_a_scheduler_that_cannot_be_followed_is_refused(name):
     assert raised.value.asked == ASKED
     if name == "an end":  # where it is
         assert f"after {STEPS} steps" in raised.value.why
-
-
-@pytest.mark.parametrize("every", ["epoch", None])
-def test_an_epoch_has_the_length_that_is_given(every):
-    """SWALR(anneal_epochs) steps per epoch: a probe, which knows no data, asks how many
-    steps that is, by its own argument."""
-    sgd = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, weight_decay=0.1)
-    scheduler = torch.optim.swa_utils.SWALR(sgd, swa_lr=0.01, anneal_epochs=5)
-    with pytest.raises(RefusedError, match="every=391") as refused:
-        probe(sgd, scheduler=scheduler, steps=1000, every=every)
-    assert "--" not in str(refused.value)
-    (group,) = probe(sgd, scheduler=scheduler, steps=1000, every=100).groups
-    assert group.scheduler_every == 100

@@ -173,26 +173,38 @@ def test_the_role_is_that_of_the_layer():
     assert {role for each in found for role in each.values()} <= set(ROLES)
 
 
+def transposed():
+    """A linear layer of another library, whose weight is (inputs, outputs)."""
+    layer = bare("TransposedLinear", weight=(3, 5))
+    layer.in_features, layer.out_features = 3, 5
+    return layer
+
+
+def taken_away():
+    """What DeepSpeed's third stage leaves: no numbers, the shape in ds_shape."""
+    layer = nn.Linear(3, 5)
+    layer.weight.ds_shape = torch.Size((5, 3))
+    layer.weight.data = torch.empty(0)
+    return layer
+
+
 FAN_INS = [
     (nn.Linear(3, 5), 3),
     (nn.Bilinear(2, 3, 4), 6),
-    (nn.Conv2d(4, 6, 3), 36),
-    (nn.Conv2d(4, 6, 3, groups=2), 18),
     (nn.ConvTranspose2d(4, 6, 3, groups=2), 18),
     (nn.Embedding(9, 4), 1),
     (conv1d(6, 3), 3),
     (norm_of_a_matrix(), None),
+    (transposed(), 3),
+    (taken_away(), 3),
 ]
 
 
 def test_the_fan_in_is_what_one_output_sees():
-    """Channels per group times kernel; unknown where a layer does not show it."""
+    """Unknown where a layer does not show it; of a convolution what moves an output."""
     found = [only(model, "weight").fan_in for model, _ in FAN_INS]
     assert found == [fan_in for _, fan_in in FAN_INS]
-
-
-def test_the_fan_in_of_a_convolution_is_what_its_output_depends_on():
-    """As many inputs move one output of a convolution as its fan_in says."""
+    assert only(taken_away(), "weight").numbers == 15
     for groups in (1, 2, 4):
         conv = nn.Conv2d(4, 8, 3, groups=groups)
         batch = torch.randn(1, 4, 3, 3, requires_grad=True)
@@ -200,21 +212,8 @@ def test_the_fan_in_of_a_convolution_is_what_its_output_depends_on():
         assert only(conv, "weight").fan_in == torch.count_nonzero(gradient)
 
 
-def test_a_linear_layer_of_another_library_tells_its_fans():
-    """A class with in_features and out_features is a linear layer, either way round."""
-
-    class TransposedLinear(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.in_features, self.out_features = 3, 5
-            self.weight = nn.Parameter(torch.zeros(3, 5))
-
-    weight = only(TransposedLinear(), "weight")
-    assert (weight.role, weight.fan_in) == ("weight", 3)
-
-
 def test_tied_weights_are_one():
-    """An output layer tied to the embedding is one embedding with two names."""
+    """A head tied to its embedding is an embedding; a layer used twice is one, too."""
     model = nn.ModuleDict({"head": nn.Linear(4, 9, bias=False)})
     model["wte"] = nn.Embedding(9, 4)
     model["wte"].weight = model["head"].weight
@@ -222,10 +221,6 @@ def test_tied_weights_are_one():
     assert held.names == ("head.weight", "wte.weight")
     assert (held.name, held.role) == ("head.weight", "embedding")
     assert held.why.index("an Embedding") < held.why.index("a Linear")
-
-
-def test_a_layer_used_twice_is_one():
-    """A layer at two places comes once, with both names and one reason."""
     layer = nn.Linear(2, 2, bias=False)
     (held,) = parameter_roles(nn.Sequential(layer, nn.ReLU(), layer))
     (alone,) = parameter_roles(layer)
@@ -325,13 +320,3 @@ def test_a_model_without_shapes_or_layers_is_refused():
     assert roles(lazy) == {"0.weight": "weight", "0.bias": "bias"}
     ours, its = (set(map(id, each.parameters())) for each in (model, scripted))
     assert ours == its
-
-
-def test_a_parameter_that_deepspeed_took_away_keeps_its_shape():
-    """Its third stage leaves an empty tensor with the shape in ds_shape."""
-    model = nn.Linear(3, 5)
-    model.weight.ds_shape = torch.Size((5, 3))
-    model.weight.data = torch.empty(0)
-    weight = only(model, "weight")
-    assert (weight.role, weight.shape, weight.numbers) == ("weight", (5, 3), 15)
-    assert weight.fan_in == 3

@@ -235,7 +235,10 @@ def test_a_schedule_beside_the_scheduler_counts():
 
 
 def test_a_scheduler_can_be_left_out():
-    """every="never" takes the schedule of the run, a constant one as well."""
+    """every="never" takes that of the run; a pace without a scheduler is named."""
+    model = mlp()
+    unused = audit(model, adamw(model), run=RUN, every="epoch").unchecked
+    assert any("and no scheduler" in text for text in unused)
     there, found = kept(PER_EPOCH["StepLR"], every="never")
     assert there == digits((1 - 1e-4) ** 11_730, rel=1e-9)
     assert "scheduler" not in found.facts
@@ -312,18 +315,6 @@ def test_every_optimizer_goes_along_its_own_scheduler():
     assert found.facts["scheduler"] == "CosineAnnealingLR, StepLR"
 
 
-def test_groups_with_lrs_of_their_own_keep_shares_of_their_own():
-    """A tenth of the lr is a tenth of the e-folds, under one scheduler."""
-    model = mlp()
-    head, rest = [model[3].weight], [model[0].weight]
-    groups = [{"params": rest, "lr": 1e-4}, {"params": head, "lr": 1e-3}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
-    scheduler = lr_scheduler.StepLR(optimizer, 10)
-    found = audit(model, optimizer, scheduler=scheduler, run=RUN)
-    slow, fast = (line.e_folds for line in found.table)
-    assert fast / slow == pytest.approx(10, rel=1e-3)
-
-
 def test_a_momentum_that_cycles_is_followed():
     """OneCycleLR moves SGD's momentum; what is left is what real steps leave."""
     run = Run(batch_size=10, dataset_size=200, epochs=20)
@@ -366,17 +357,6 @@ def test_what_is_no_pace_is_refused(every):
     assert raised.value.name == "every"
 
 
-def test_a_probe_follows_at_the_pace_that_is_given():
-    """Each 391 steps one of the scheduler: the share that the epochs leave."""
-    optimizer = plain()
-    scheduler = lr_scheduler.StepLR(optimizer, 10)
-    with left_alone(optimizer):
-        seen = probe(optimizer, scheduler=scheduler, steps=11_730, every=391)
-    loop = kept_by_the_loop(PER_EPOCH["StepLR"], RUN, every=391)
-    assert seen.groups[0].kept == digits(loop, rel=1e-12)
-    assert seen.groups[0].scheduler_every == 391
-
-
 def test_a_probe_asks_for_the_pace_of_a_short_plan():
     """Ten steps of 11,730 may be epochs: no number comes from a guess."""
     optimizer = plain()
@@ -384,8 +364,10 @@ def test_a_probe_asks_for_the_pace_of_a_short_plan():
     for every in (None, "epoch"):
         with pytest.raises(RefusedError, match=r"every=391\.$"):
             probe(optimizer, scheduler=scheduler, steps=11_730, every=every)
-    by_steps = probe(optimizer, scheduler=scheduler, steps=11_730, every="step")
-    assert by_steps.groups[0].kept == pytest.approx(0.999, abs=1e-3)
+    by_epochs = probe(optimizer, scheduler=scheduler, steps=11_730, every=391).groups[0]
+    loop = kept_by_the_loop(PER_EPOCH["StepLR"], RUN, every=391)
+    assert by_epochs.kept == digits(loop, rel=1e-12)
+    assert by_epochs.scheduler_every == 391
 
 
 def test_a_schedule_that_ends_with_the_last_whole_batches_is_followed():
@@ -416,10 +398,3 @@ def test_the_scheduler_of_what_is_inside_is_one_of_the_wrapper():
     found = audit(model, Around(inner), scheduler=scheduler, run=RUN)
     assert "DW029" not in [each.code for each in found.findings]
     assert found.table[0].kept == pytest.approx(0.648, abs=5e-4)
-
-
-def test_a_pace_without_a_scheduler_is_named():
-    """It was not used, and that is said."""
-    model = mlp()
-    found = audit(model, adamw(model), run=RUN, every="epoch")
-    assert any("and no scheduler" in text for text in found.unchecked)

@@ -23,7 +23,6 @@ from torch.optim import Optimizer
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch import DecayController, audit
-from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.probe import probe
 from dwindle.testing import certify
 
@@ -48,28 +47,6 @@ def left_of(kind, steps, dtype=torch.float32, half_life=None, **options):
         driven.grad = torch.full_like(driven, 1.0 if step // 8 % 2 else -1.0)
         optimizer.step()
     return (at_rest.detach().double() / start).mean().item()
-
-
-def test_a_bystander_is_pulled_at_in_every_step():
-    """Each group has one more weight than it shows, and that moves."""
-    weights = [matrix(), Parameter(torch.ones(3))]
-    groups = [{"params": weights}, {"params": [matrix()]}]
-    toy = Toy.of(torch.optim.SGD(groups, lr=0.1))
-    listed = [group["params"] for group in toy.optimizer.param_groups]
-    assert [len(each) for each in toy.weights] == [2, 1]
-    assert [len(each) for each in listed] == [3, 2]
-    before = [group[-1].detach().clone() for group in listed]
-    toy.step(gradient=None)
-    assert all(
-        (each[-1] != old).all() for each, old in zip(listed, before, strict=True)
-    )
-
-
-def test_names_of_parameters_go_along():
-    """A group with names has one for the bystander."""
-    named = [("a", matrix()), ("b", matrix()), ("c", Parameter(torch.ones(3)))]
-    (group,) = Toy.of(torch.optim.SGD(named)).optimizer.param_groups
-    assert group["param_names"] == ["a", "c", "bystander"]
 
 
 def test_a_probe_sees_what_rests_else():
@@ -209,24 +186,13 @@ def test_a_wrapper_without_a_constructor_is_probed(kind):
     assert (group.walk, group.period_steps) == ("periodic", 5)
     # Five steps of 0.99 from the slow weights, and halfway back to these.
     assert (1 - group.shrink_per_step) ** 5 == digits((1 + 0.99**5) / 2, rel=1e-9)
-
-
-def test_a_wrapper_that_keeps_weights_is_refused_with_that_reason():
-    """The attribute is named, and nothing is said of its options."""
-    with pytest.raises(RefusedError) as caught:
+    # No AttributeError of torch's hooks, which it lacks.
+    refused = certify(lambda groups: kind(torch.optim.AdamW(groups))).refused
+    assert "calls no hooks" in refused
+    with pytest.raises(RefusedError) as caught:  # the attribute is named, no option
         probe(wrapped(CannotBeBuiltAnew, secret=5))
     assert caught.value.why.endswith("its own in slow.")
     assert "any lr" not in caught.value.instead
-
-
-@pytest.mark.parametrize("kind", [LooksBack, KeepsSlowWeights])
-def test_a_wrapper_gets_no_certificate_and_a_reason(kind):
-    """No AttributeError of torch's hooks, which it lacks."""
-    certificate = certify(
-        lambda groups: kind(torch.optim.AdamW(groups, lr=0.1, weight_decay=0.1))
-    )
-    assert not certificate.certified
-    assert "calls no hooks" in certificate.refused
 
 
 class StopsAfter(torch.optim.SGD):

@@ -49,28 +49,21 @@ def stepped(optimizer):
     return optimizer
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_toy_of_every_torch_optimizer_steps(name):
-    """A copy can be made and stepped with a gradient, without one, and with None."""
-    toy = Toy.of(stepped(built(name)))
-    for gradient in (0.5, 0.0, None):
-        toy.step(gradient=gradient)
-    assert all(w.isfinite().all() for group in toy.weights for w in group)
-
-
 def test_a_toy_has_one_weight_for_each_kind_of_parameter():
-    """Groups stay apart; in each there is one weight per number of dimensions."""
-    groups = [{"params": parameters() + parameters()}, {"params": parameters()[:1]}]
-    toy = Toy.of(torch.optim.AdamW(groups))
+    """Group by group, and a bystander that is pulled at in each step; with names."""
+    named = [(str(at), each) for at, each in enumerate(parameters() + parameters())]
+    groups = [{"params": named}, {"params": [("4", parameters()[0])]}]
+    toy = Toy.of(torch.optim.AdamW(groups, lr=0.1))
     assert [[w.ndim for w in group] for group in toy.weights] == [[2, 1], [2]]
-
-
-def test_without_a_gradient_nothing_happens():
-    """None is no gradient: torch leaves such a weight alone."""
-    toy = Toy.of(torch.optim.AdamW(parameters(), lr=0.1))
-    before = toy.weights[0][0].detach().clone()
+    listed = toy.optimizer.param_groups
+    names = [group["param_names"] for group in listed]
+    assert names == [["0", "1", "bystander"], ["4", "bystander"]]
+    before = [[w.detach().clone() for w in group["params"]] for group in listed]
     toy.step(gradient=None)
-    assert toy.weights[0][0].equal(before)
+    for group, old in zip(listed, before, strict=True):
+        *rest, bystander = map(torch.equal, group["params"], old)
+        assert all(rest)  # torch leaves a weight without gradient alone
+        assert not bystander
 
 
 @combined("name fresh", [*EVERY], [True, False], one_in=2)
@@ -112,13 +105,15 @@ def test_a_tensor_lr_is_left_as_it_is_and_has_its_own_rounding(dtype):
     assert group.shrink_per_step == digits(kept, rel=1e-9)  # eps/1e-5, 64 steps
 
 
-def test_differentiable_optimizers_are_copied_too():
-    """Their parameters are results of a computation, and no leaves."""
+def test_parameters_that_are_no_leaves_or_have_no_numbers_are_copied_too():
+    """Those of a differentiable optimizer, and those on the meta device."""
     weight = nn.Parameter(torch.ones(2, 2)).clone()
     weight.retain_grad()
-    optimizer = torch.optim.AdamW([weight], differentiable=True)
-    with left_alone(optimizer):
-        assert probe(optimizer).groups[0].decouples
+    meta = nn.Parameter(torch.empty(3, 4, device="meta"))
+    for each, options in ((weight, {"differentiable": True}), (meta, {})):
+        optimizer = torch.optim.AdamW([each], **options)
+        with left_alone(optimizer):
+            assert probe(optimizer).groups[0].decouples
 
 
 def test_hooks_and_schedulers_hear_nothing():
@@ -175,26 +170,14 @@ class Closed(torch.optim.SGD):
 
 
 def test_what_cannot_be_copied_is_built_again():
-    """The options of now are those of the new one."""
+    """The options of now are those of the new one; what cannot be is refused."""
     optimizer = Locked(parameters(), lr=0.1)
     optimizer.param_groups[0]["weight_decay"] = 0.01
     with left_alone(optimizer):
         (group,) = probe(optimizer).groups
     assert group.shrink_per_step == digits(1e-3, rel=1e-11)  # eps/1e-3, 64 steps
-
-
-def test_what_can_neither_be_copied_nor_built_is_refused():
-    """The error says what went wrong, and what must be possible."""
-    optimizer = Closed(parameters(), threading.Lock())
     with pytest.raises(RefusedError, match="pickle"):
-        probe(optimizer)
-
-
-def test_parameters_without_numbers_are_told_by_toys_on_the_cpu():
-    """A model on the meta device has an optimizer that can be probed."""
-    weight = nn.Parameter(torch.empty(3, 4, device="meta"))
-    (group,) = probe(torch.optim.AdamW([weight])).groups
-    assert group.decouples
+        probe(Closed(parameters(), threading.Lock()))
 
 
 def test_a_nested_optimizer_is_copied_with_what_holds_it():

@@ -61,32 +61,25 @@ def test_shares_that_fall_by_themselves_are_a_power_law(power, fall):
 
 
 def test_the_same_amount_of_every_entry_is_linear():
-    """Large and small weights lose alike: coupled adaptive decay."""
+    """Large and small weights lose alike; a scalar's share grows as it falls."""
     walk = [
         [math.copysign(abs(entry) - 1e-3 * step, entry) for entry in START]
         for step in range(STEPS)
     ]
-    told = pattern_of(walk)
-    assert (told.shape, told.shrink) == ("linear", None)
-    assert told.amount == digits(1e-3, rel=1e-9)
+    for path, amount in ((walk, 1e-3), ([[1 - at / 100] for at in range(STEPS)], 0.01)):
+        told = pattern_of(path)
+        assert (told.shape, told.shrink) == ("linear", None)
+        assert told.amount == digits(amount, rel=1e-9)
 
 
-def test_a_single_entry_that_loses_the_same_amount_is_linear_too():
-    """A scalar has no other entry beside it: its share grows as it falls."""
-    told = pattern_of([[1 - step / 100] for step in range(STEPS)])
-    assert told.shape == "linear"
-    assert told.amount == digits(0.01, rel=1e-9)
-
-
-def test_a_decay_that_ends_has_no_rate():
-    """A weight that heads for half of itself does not halve again."""
-    told = pattern_of(walk_of(lambda step: 0.5 + 0.5 * 0.9**step))
-    assert (told.shape, told.shrink) == ("other", None)
-
-
-def test_nothing_and_nonsense_are_told_apart():
-    """A weight at rest does not decay; one that becomes NaN follows no rule."""
-    assert pattern_of(walk_of(lambda _: 1.0)).shape == "none"
-    assert pattern_of(walk_of(lambda step: math.nan if step else 1.0)).shape == "other"
-    assert pattern_of(walk_of(lambda step: 0.0 if step else 1.0)).shape == "other"
-    assert pattern_of(walk_of(lambda step: 1.01**step)).shape == "other"
+def test_nothing_and_nonsense_have_no_rate():
+    """At rest, NaN or 0 at once, growing, or heading for half of itself."""
+    for kept, shape in (
+        (lambda _: 1.0, "none"),
+        (lambda step: math.nan if step else 1.0, "other"),
+        (lambda step: 0.0 if step else 1.0, "other"),
+        (lambda step: 1.01**step, "other"),
+        (lambda step: 0.5 + 0.5 * 0.9**step, "other"),
+    ):
+        told = pattern_of(walk_of(kept))
+        assert (told.shape, told.shrink or 0) == (shape, 0)

@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 from torch.distributed.fsdp import fully_shard
-from torch.nn.parallel import DistributedDataParallel
 
 from dwindle.pytorch.audit import audit
 
@@ -56,7 +55,6 @@ def seen():
     """What was found in each wrapping of one model."""
     return {
         "plain": trained(model()),
-        "ddp": trained(DistributedDataParallel(model())),
         "fsdp": trained(sharded(model())),
         "sharded too late": too_early(),
     }
