@@ -27,6 +27,7 @@ from dwindle.errors import (
     StoreFormatError,
     StoreLockedError,
 )
+from dwindle.store import irregular
 from dwindle.store.rows import (
     Columns,
     by_pack,
@@ -62,8 +63,7 @@ _ACCESS = {
 
 def refuse_irregular(path: Path) -> None:
     """Refuse what cannot be a store: a folder, a device, a pipe."""
-    if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "a device or a pipe"
+    if found := irregular(path):
         raise StoreFormatError(str(path), found, REMEDY)
 
 
@@ -88,7 +88,13 @@ def connect(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
             if writes and tables == 0:
                 _create(db)
             version = _check_format(db, path)
-            _configure(db)
+            # Rollback journal with FULL: what is acknowledged survives a loss of power.
+            # Packs make commits rare, so its price (one fsync or two) does not show.
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            # A reader holds the file only while it reads: a minute is long.
+            db.execute("PRAGMA busy_timeout = 60000")
             if not writes:
                 db.execute("PRAGMA query_only = ON")
         except BaseException:
@@ -133,17 +139,6 @@ def _free_bytes(path: Path) -> int | None:
         return None
 
 
-def _configure(db: sqlite3.Connection) -> None:
-    """Set what every connection needs: safety before speed."""
-    # Rollback journal with FULL: what is acknowledged survives a loss of power. Packs
-    # make commits rare, so its price (one fsync or two per pack) does not show.
-    db.execute("PRAGMA journal_mode = DELETE")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    # A reader holds the file only while it reads: a minute is long.
-    db.execute("PRAGMA busy_timeout = 60000")
-
-
 def _create(db: sqlite3.Connection) -> None:
     """Write the schema into an empty database, in one transaction."""
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"
@@ -153,12 +148,15 @@ def _create(db: sqlite3.Connection) -> None:
 
 def _check_format(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of a store, which may be an older one; refuse other files."""
-    if _number(db, "PRAGMA application_id") != APPLICATION_ID:
+    marks = ("application_id", "user_version")
+    program, version = (
+        int(db.execute(f"PRAGMA {mark}").fetchone()[0]) for mark in marks
+    )
+    if program != APPLICATION_ID:
         found = "an SQLite file of another program"
         if not path.stat().st_size:  # SQLite opens it as a database without tables
             found = "an empty file"
         raise StoreFormatError(str(path), found, REMEDY)
-    version = _number(db, "PRAGMA user_version")
     if not 1 <= version <= VERSION:
         found = f"schema version {version}; this dwindle reads up to version {VERSION}"
         remedy = "Read it with the dwindle that wrote it, or a newer one."
@@ -180,10 +178,6 @@ def _expected() -> str:
     with closing(_memory()) as db:
         _create(db)
         return _listed(db)
-
-
-def _number(db: sqlite3.Connection, query: str) -> int:
-    return int(db.execute(query).fetchone()[0])
 
 
 @contextmanager

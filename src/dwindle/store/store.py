@@ -277,15 +277,20 @@ class Store:
             _refuse_kind(self.path, _kind_of(there))
         before = json.loads(there["conditions"])
         differences = self._conditions.differences(before)
+        may_change = _kind_of(now) == "own"
         if differences and not accept_change:
-            may_change = _kind_of(now) == "own"
             raise StoreUnlikeError(str(self.path), differences, may_change)
         # Another machine is no difference: the facts of the first one stay.
         wanted = {"spec": now["spec"]}
         if differences:
             wanted["conditions"] = now["conditions"]
-            if _kind_of(now) == "own":
-                wanted["problem"] = _with_former(there, now)
+            if may_change:
+                # Only studies of built-in problems have facts of a problem, and files
+                # keep theirs: here are the conditions of before.
+                current = json.loads(now["conditions"])
+                known = json.loads(there["problem"]).get(FORMER, [])
+                others = [each for each in known if each not in (before, current)]
+                wanted["problem"] = text_from_plain({FORMER: [*others, before]})
         return {name: text for name, text in wanted.items() if there[name] != text}
 
     def _row(self, key: str) -> Columns | None:
@@ -382,17 +387,6 @@ def _kind_of(study: Columns) -> Kind:
         return "built-in"
     is_own = isinstance(spec, dict) and OWN.items() <= spec.items()
     return "own" if is_own else "built-in"
-
-
-def _with_former(there: Columns, now: Columns) -> str:
-    """Return the column ``problem`` of one's own training: its former conditions.
-
-    Only studies of built-in problems have facts of a problem, and files keep theirs.
-    """
-    before, current = (json.loads(each["conditions"]) for each in (there, now))
-    known = json.loads(there["problem"]).get(FORMER, [])
-    others = [each for each in known if each not in (before, current)]
-    return text_from_plain({FORMER: [*others, before]})
 
 
 def _refuse_kind(path: Path, kind: Kind) -> None:

@@ -30,7 +30,7 @@ from torch import Tensor
 from dwindle.store.records import Optimizer
 from dwindle.study import machine
 from dwindle.study.cost import VECTOR_BYTES, padded
-from dwindle.study.models import LAYER_NORM_EPSILON, Models, Samples
+from dwindle.study.models import LAYER_NORM_EPSILON, Batches, Models, Samples
 
 SWITCH = "DWINDLE_COMPILED"  # "0" trains without compiled steps
 _SOURCE = Path(__file__).with_name("steps.c")
@@ -213,7 +213,7 @@ class CompiledSteps:
         losses = np.empty((self._pack.layout.models, steps))
         every_lr = self._ratios[:, None] * np.array(lrs)
         for (models, epoch), order in zip(self._groups, orders, strict=True):
-            epoch.shuffle(order)
+            epoch.shuffle(torch.from_numpy(order))
             for model in range(models.start, models.stop):
                 network, states = self._arguments[model]
                 self._library.dwindle_epoch(
@@ -234,29 +234,18 @@ class CompiledSteps:
 
 
 class _Epoch:
-    """The batches of a group as (batches, inputs + 1, stride), and labels by sample."""
+    """The inputs of a group in batches, and its labels by sample."""
 
     def __init__(self, samples: Samples, batch_size: int, stride: int) -> None:
-        count, features = samples.inputs.shape
-        self._samples = samples
-        self._classes = samples.targets.argmax(1).int()
-        batches = -(-count // batch_size)
-        self.inputs = samples.inputs.new_zeros(batches, features, stride)
-        self.labels = self._classes.clone()
-        full = count // batch_size
-        self._split = full * batch_size
-        self._full = self.inputs[:full, :, :batch_size]
-        self._rest = self.inputs[full:, :, : count - self._split]
-        pointers = _pointer(self.inputs), _pointer(self.labels)
-        self.arguments = (*pointers, ctypes.c_long(count))
+        self._classes = samples.labels.int()
+        self._inputs = Batches(samples.inputs, batch_size, stride)
+        self._labels = self._classes.clone()
+        pointers = _pointer(self._inputs.stored), _pointer(self._labels)
+        self.arguments = (*pointers, ctypes.c_long(len(samples)))
 
-    def shuffle(self, order: NDArray[np.int64]) -> None:
-        index = torch.from_numpy(order)
-        inputs = self._samples.inputs[index]
-        full = inputs[: self._split].view(len(self._full), -1, inputs.shape[1])
-        self._full.copy_(full.transpose(1, 2))
-        self._rest.copy_(inputs[self._split :].t())
-        torch.index_select(self._classes, 0, index, out=self.labels)
+    def shuffle(self, order: Tensor) -> None:
+        self._inputs.shuffle(order)
+        torch.index_select(self._classes, 0, order, out=self._labels)
 
 
 def _network(

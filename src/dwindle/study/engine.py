@@ -17,7 +17,7 @@ from torch.nn import functional
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
-from dwindle.store.records import Optimizer, Outcome, Trial
+from dwindle.store.records import Outcome, Trial
 from dwindle.study.compiled import CompiledSteps, compiled_steps
 from dwindle.study.cost import EVALUATED
 from dwindle.study.models import LAYER_NORM_EPSILON, Layout, Models, Samples
@@ -137,20 +137,6 @@ class Steps(Protocol):
         """Leave the trained weights in the pack."""
 
 
-def _steps_for(
-    pack: Models,
-    options: Optimizer,
-    groups: Sequence[tuple[slice, Samples]],
-    batch_size: int,
-) -> Steps:
-    """Return the fastest way to train that this machine has."""
-    is_double = pack.layout.dtype == torch.float64
-    library = compiled_steps("float64" if is_double else "float32")
-    if library is None:
-        return StackedSteps(pack, options, groups, batch_size)
-    return CompiledSteps(library, pack, options, groups, batch_size)
-
-
 _Group = tuple[int, slice, Samples]  # a seed, its models, what they train on
 
 
@@ -158,7 +144,7 @@ class _Run:
     """A pack in training. It owns the weights and everything that changes with them."""
 
     def __init__(self, trials: Sequence[Trial], problem: Problem, dtype: str) -> None:
-        self._trials, self._problem = trials, problem
+        self._trials, self._problem, self._dtype = trials, problem, dtype
         self._scale = trials[0].scale
         shapes = problem.facts.layer_shapes(self._scale)
         self._layout = Layout(
@@ -192,7 +178,11 @@ class _Run:
             )
         )
         pack = Models(self._layout, self._weights, spread[:, None] * decays, shares)
-        steps = _steps_for(pack, options, groups, scale.batch_size)
+        arguments = pack, options, groups, scale.batch_size
+        library = compiled_steps(self._dtype)
+        steps: Steps = (
+            CompiledSteps(library, *arguments) if library else StackedSteps(*arguments)
+        )
         schedule = Schedule(
             shape=options.schedule,
             warmup=options.warmup,

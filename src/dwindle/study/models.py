@@ -48,15 +48,15 @@ class Layout:
 
     def zeros(self) -> list[Tensor]:
         """Return one stored tensor per layer: weights, gradients, or a momentum."""
-        return [self.full(self._stored_shape(i)) for i in range(self.depth)]
-
-    def _stored_shape(self, layer: int) -> tuple[int, ...]:
-        fan_in, fan_out = self.shapes[layer]
-        if layer == 0:  # see above for the reasons of each
-            return fan_in + 1, self.models, fan_out
-        if self.is_last(layer):
-            return self.models, fan_out, fan_in + 1
-        return self.models, fan_in + 1, fan_out
+        stored = []
+        for layer, (fan_in, fan_out) in enumerate(self.shapes):
+            shape = [self.models, fan_in + 1, fan_out]
+            if layer == 0:  # see above for the reasons of each
+                shape = [fan_in + 1, self.models, fan_out]
+            elif self.is_last(layer):
+                shape = [self.models, fan_out, fan_in + 1]
+            stored.append(self.full(shape))
+        return stored
 
     def is_last(self, layer: int) -> bool:
         """Whether the layer gives the logits and is not the first as well."""
@@ -112,6 +112,31 @@ class Models:
         if not self.mixed_lr:
             return None
         return self.lr_ratios.to(self.layout.dtype)[:, None, None]
+
+
+class Batches:
+    """Rows of samples, in batches that lie transposed: (columns, samples of a batch).
+
+    ``stored`` is (batches, columns, ``stride``), 0 beyond a batch.
+    """
+
+    def __init__(
+        self, rows: Tensor, batch_size: int, stride: int | None = None
+    ) -> None:
+        count, columns = rows.shape
+        full, rest = divmod(count, batch_size)
+        shape = full + bool(rest), columns, stride or batch_size
+        self.stored = rows.new_zeros(shape)
+        self._rows, self._split = rows, full * batch_size
+        self._full = self.stored[:full, :, :batch_size]
+        self._rest = self.stored[full:, :, :rest]
+
+    def shuffle(self, order: Tensor) -> None:
+        """Put all rows into their places, in the order of an epoch."""
+        rows = self._rows[order]
+        full = rows[: self._split].view(len(self._full), -1, rows.shape[1])
+        self._full.copy_(full.transpose(1, 2))
+        self._rest.copy_(rows[self._split :].t())
 
 
 class Samples:

@@ -3,7 +3,7 @@
 Activations are (models, batch, features + 1); the last feature, always 1, carries the
 biases. The logits alone are (models, classes, batch): ten classes make short rows. The
 backward pass is written out: no autograd, and nothing is allocated from the second
-step on, but by a LayerNorm.
+step on, but by a LayerNorm and for a short last batch.
 
 The stack adds gradients straight into the optimizer's ``buffer[layer]`` as ``beta ·
 buffer + alpha · gradient``, which for SGD is its momentum: no gradient is ever stored
@@ -20,113 +20,92 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dwindle.store.records import Optimizer
-from dwindle.study.models import LAYER_NORM_EPSILON, Layout, Models, Samples
+from dwindle.study.models import (
+    LAYER_NORM_EPSILON,
+    Batches,
+    Layout,
+    Models,
+    Samples,
+)
 
 # What autograd calls for a ReLU: no public function writes it into a given tensor.
 _relu_gradient = torch.ops.aten.threshold_backward.grad_input
 
 
 class StackedOptimizer:
-    """One optimizer over all models of a pack; subclasses know its step.
+    """One optimizer over all models of a pack; owns its moments.
 
     The gradient of a layer goes into ``buffer[layer]`` as ``beta · buffer + alpha ·
-    gradient``. ``gradient_scale`` (models, 1, 1) is a factor on the loss of each model,
-    where that is how its own lr acts.
+    gradient``. A model's own lr is a factor on its λ and, where the step is linear in
+    it, on its loss: ``gradient_scale`` (models, 1, 1). The step of coupled Adam is in
+    neither, and takes its share at the end.
+
+    SGD: ``buf = momentum · buf + (1 - dampening) · (g + λw)``, ``w -= lr · buf``, and
+    the first step takes the whole gradient. Nesterov: ``w -= lr · (g + λw + momentum ·
+    buf)``. The decay of Adam is coupled (into the gradient), that of AdamW off the
+    weight.
     """
 
-    beta = 0.0
-    alpha = 1.0
-    gradient_scale: Tensor | None = None
-    terms: list[tuple[Tensor, Tensor, Tensor]]  # of _decay_terms
-
     def __init__(self, pack: Models, options: Optimizer) -> None:
-        self.pack, self.options = pack, options
-        self.buffer = pack.layout.zeros()
-        self.lr = 0.0
+        layout = pack.layout
+        self._pack, self._options = pack, options
+        self.buffer = layout.zeros()
+        self.beta, self.alpha, self._lr = 0.0, 1.0, 0.0
+        self._is_decoupled = options.name == "adamw"
+        of_sgd = self._move_nesterov if options.nesterov else self._move_sgd
+        is_sgd = options.name == "sgd"
+        self._move = of_sgd if is_sgd else self._move_adam
+        self.gradient_scale = pack.lr_scale() if is_sgd else None
+        self._first = [] if is_sgd and not options.nesterov else layout.zeros()
+        self._second = [] if is_sgd else layout.zeros()
+        self._step = torch.zeros(())  # the fused pass reads it
+        into = pack.weights if self._is_decoupled else self.buffer
+        decays = pack.decays * (1.0 if options.name == "adam" else pack.lr_ratios)
+        # By layer, each without biases: where decay is added, the weights, and λ.
+        self._terms = [
+            (
+                layout.decayed(into[i], i),
+                layout.decayed(pack.weights[i], i),
+                layout.per_model(decays[i], i),
+            )
+            for i in range(layout.depth)
+        ]
 
-    def start(self, step: int, lr: float) -> None:  # noqa: ARG002, all steps are alike
+    def start(self, step: int, lr: float) -> None:
         """Announce the step (counted from 0) and its lr before ratios."""
-        self.lr = lr
+        self._lr = lr
+        self._step.fill_(step + 1)
+        if self._move == self._move_sgd and step and self._options.momentum:
+            self.beta = self._options.momentum
+            self.alpha = 1.0 - self._options.dampening
 
     def update(self, layer: int) -> None:
         """Decay and move the weights of a layer whose gradient is complete."""
-        raise NotImplementedError
+        into, weights, decay = self._terms[layer]
+        share = -self._lr if self._is_decoupled else self.alpha
+        into.addcmul_(weights, decay, value=share)
+        self._move(layer)
 
+    def _move_sgd(self, layer: int) -> None:
+        self._pack.weights[layer].add_(self.buffer[layer], alpha=-self._lr)
 
-class _Sgd(StackedOptimizer):
-    """SGD with momentum and dampening; the decay is coupled (added to the gradient).
-
-    ``buf = momentum · buf + (1 - dampening) · (g + λw)``, ``w -= lr · buf``, and the
-    first step takes the whole gradient. A model's own lr is a factor on its loss and
-    its λ, for the step is linear in both.
-    """
-
-    def __init__(self, pack: Models, options: Optimizer) -> None:
-        super().__init__(pack, options)
-        self.terms = _decay_terms(pack, self.buffer, pack.decays * pack.lr_ratios)
-        self.gradient_scale = pack.lr_scale()
-
-    def start(self, step: int, lr: float) -> None:
-        fresh = step == 0 or self.options.momentum == 0
-        self.beta = 0.0 if fresh else self.options.momentum
-        self.alpha = 1.0 if fresh else 1.0 - self.options.dampening
-        self.lr = lr
-
-    def update(self, layer: int) -> None:
-        into, weights, decay = self.terms[layer]
-        into.addcmul_(weights, decay, value=self.alpha)
-        self.pack.weights[layer].add_(self.buffer[layer], alpha=-self.lr)
-
-
-class _Nesterov(StackedOptimizer):
-    """SGD with Nesterov's momentum: ``w -= lr · (g + λw + momentum · buf)``."""
-
-    def __init__(self, pack: Models, options: Optimizer) -> None:
-        super().__init__(pack, options)
-        self._moments = pack.layout.zeros()
-        self.terms = _decay_terms(pack, self.buffer, pack.decays * pack.lr_ratios)
-        self.gradient_scale = pack.lr_scale()
-
-    def update(self, layer: int) -> None:
-        into, weights, decay = self.terms[layer]
-        into.addcmul_(weights, decay)
+    def _move_nesterov(self, layer: int) -> None:
         torch._fused_sgd_(  # the one pass that torch.optim itself runs
-            [self.pack.weights[layer]],
+            [self._pack.weights[layer]],
             [self.buffer[layer]],
-            [self._moments[layer]],
+            [self._first[layer]],
             weight_decay=0.0,
-            momentum=self.options.momentum,
-            lr=self.lr,
+            momentum=self._options.momentum,
+            lr=self._lr,
             dampening=0.0,
             nesterov=True,
             maximize=False,
             is_first_step=False,
         )
 
-
-class _Adam(StackedOptimizer):
-    """Adam; the decay is coupled (into the gradient) or decoupled (off the weight)."""
-
-    def __init__(self, pack: Models, options: Optimizer) -> None:
-        super().__init__(pack, options)
-        layout = pack.layout
-        self._first, self._second = layout.zeros(), layout.zeros()
-        self._decoupled = options.name == "adamw"
-        into, ratios = (
-            (pack.weights, pack.lr_ratios) if self._decoupled else (self.buffer, 1.0)
-        )
-        self.terms = _decay_terms(pack, into, pack.decays * ratios)
-        self._step = torch.zeros(())  # the fused pass reads it
-
-    def start(self, step: int, lr: float) -> None:
-        self._step.fill_(step + 1)
-        self.lr = lr
-
-    def update(self, layer: int) -> None:
-        into, weights, decay = self.terms[layer]
-        into.addcmul_(weights, decay, value=-self.lr if self._decoupled else 1.0)
-        stored = self.pack.weights[layer]
-        before = stored.clone() if self.pack.mixed_lr else None
+    def _move_adam(self, layer: int) -> None:
+        stored = self._pack.weights[layer]
+        before = stored.clone() if self._pack.mixed_lr else None
         torch._fused_adamw_(  # the one pass that torch.optim itself runs
             [stored],
             [self.buffer[layer]],
@@ -134,34 +113,19 @@ class _Adam(StackedOptimizer):
             [self._second[layer]],
             [],
             [self._step],
-            lr=self.lr,
-            beta1=self.options.betas[0],
-            beta2=self.options.betas[1],
+            lr=self._lr,
+            beta1=self._options.betas[0],
+            beta2=self._options.betas[1],
             weight_decay=0.0,
-            eps=self.options.eps,
+            eps=self._options.eps,
             amsgrad=False,
             maximize=False,
         )
         if before is not None:
             # The fused pass knows one lr: take each model's share of its step.
-            ratio = self.pack.lr_ratios.to(stored)
+            ratio = self._pack.lr_ratios.to(stored)
             shape = (-1, 1) if layer == 0 else (-1, 1, 1)
             torch.lerp(before, stored, ratio.view(shape), out=stored)
-
-
-def _decay_terms(
-    pack: Models, into: Sequence[Tensor], decays: Tensor
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return (where decay is added, the weights, λ), each without biases, by layer."""
-    layout = pack.layout
-    return [
-        (
-            layout.decayed(into[i], i),
-            layout.decayed(pack.weights[i], i),
-            layout.per_model(decays[i], i),
-        )
-        for i in range(layout.depth)
-    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,22 +147,18 @@ class _Epoch:
     """The samples of one group in the order of one epoch. It owns its buffers."""
 
     def __init__(self, samples: Samples, batch_size: int) -> None:
-        count, classes = samples.targets.shape
-        full, rest = divmod(count, batch_size)
         self._samples = samples
+        self._targets = Batches(samples.targets, batch_size)
         self._inputs = torch.empty_like(samples.inputs)
-        self._split = full * batch_size
-        self._full = samples.targets.new_empty((full, classes, batch_size))
-        self._rest = samples.targets.new_empty((classes, rest))
         self.inputs = torch.split(self._inputs, batch_size)
-        self.targets = [*self._full, *([self._rest] if rest else [])]
+        self.targets = [
+            one[:, : len(x)]
+            for one, x in zip(self._targets.stored, self.inputs, strict=True)
+        ]
 
     def shuffle(self, order: Tensor) -> None:
         torch.index_select(self._samples.inputs, 0, order, out=self._inputs)
-        targets = self._samples.targets[order]
-        full = targets[: self._split].view(len(self._full), -1, targets.shape[1])
-        self._full.copy_(full.transpose(1, 2))
-        self._rest.copy_(targets[self._split :].t())
+        self._targets.shuffle(order)
 
 
 class _Workspace:
@@ -240,9 +200,7 @@ class StackedSteps:
         self._first = [self._columns(pack.weights[0], group) for group in self._slices]
         matrices = [pack.layout.matrices(w, i) for i, w in enumerate(pack.weights)]
         self._back = [matrix[:, :, :-1] for matrix in matrices]
-        of_sgd = _Nesterov if options.nesterov else _Sgd
-        # Fresh: no step taken, all moments zero.
-        self._optimizer = (of_sgd if options.name == "sgd" else _Adam)(pack, options)
+        self._optimizer = StackedOptimizer(pack, options)
         self._epochs = [_Epoch(samples, batch_size) for _, samples in groups]
         inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
         targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)

@@ -1,14 +1,13 @@
 """Study files: TOML in, a study out, or every mistake at once with line and remedy."""
 
 import re
-import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dwindle.errors import RangeError, StudyFileError
-from dwindle.store import LARGEST_STUDY_FILE
+from dwindle.store import LARGEST_STUDY_FILE, irregular
 from dwindle.store.spec import StudySpec
 from dwindle.store.tables import Fault, Key, Right, faults, plain_tables, toml_text
 from dwindle.study.plan import PROBLEM_RELATIONS
@@ -68,11 +67,9 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _text(path: Path) -> str:
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            got = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or a pipe"
+        if got := irregular(path):
             raise _whole(path, f"A study file must be a regular file. Got {got}.")
-        if facts.st_size > LARGEST_STUDY_FILE:
+        if path.stat().st_size > LARGEST_STUDY_FILE:
             raise _whole(
                 path, f"The file must be at most {LARGEST_STUDY_FILE:,} bytes."
             )
