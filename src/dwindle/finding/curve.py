@@ -81,8 +81,7 @@ class Curve(NotebookFigure):
             axis={**vega.title_above("loss"), "tickCount": 5, "format": ".3~g"},
         )
         layers = [*self._answer(x, theme), *self._losses(x, y, theme)]
-        parts = {"width": size.width, "height": size.height, "layer": layers}
-        return vega.figure(parts, theme, size)
+        return vega.figure(vega.plot(layers, size), theme, size)
 
     @property
     def _domain(self) -> tuple[float, float]:
@@ -93,16 +92,13 @@ class Curve(NotebookFigure):
         return min(inside) / _MARGIN, max(inside) * _MARGIN
 
     def _answer(self, x: Spec, theme: Theme) -> list[Spec]:
-        layers, (left, right) = [], self._domain
-        if self.low is not None and self.high is not None:
-            # An open interval ends where the figure does.
-            ends = {"x": max(self.low, left), "x2": min(self.high, right)}
-            band = {"type": "rect", "color": theme.band}
-            layers.append(vega.layer([ends], band, {"x": x, "x2": {"field": "x2"}}))
-        if self.value is not None and left <= self.value <= right:
-            line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
-            layers.append(vega.layer([{"x": self.value}], line, {"x": x}))
-        return layers
+        left, right = self._domain
+        # An open interval ends where the figure does.
+        low = None if self.low is None else max(self.low, left)
+        high = None if self.high is None else min(self.high, right)
+        is_inside = self.value is not None and left <= self.value <= right
+        at = self.value if is_inside else None
+        return vega.measured_layers(x, theme, at, low, high)
 
     def _losses(self, x: Spec, y: Spec, theme: Theme) -> list[Spec]:
         ok = [each for each in self.tried if each.loss is not None]
@@ -111,27 +107,16 @@ class Curve(NotebookFigure):
         colors = [theme.series[seed % len(theme.series)] for seed in seeds]
         scale = vega.mapped([str(seed) for seed in seeds], colors)
         color = vega.nominal("cell", legend=None, scale=scale)
-        inside = [
-            {
-                "x": each.value,
-                "y": each.loss,
-                "cell": str(each.seed),
-                "told": f"training {each.number}, seed {each.seed}: "
-                f"{number(each.value)}, loss {number(each.loss)}",
-            }
-            for each in ok
-            if not each.is_without
-        ]
-        without = [
-            {
-                "y": each.loss,
-                "cell": str(each.seed),
-                "told": f"training {each.number}, seed {each.seed}: "
-                f"without decay, loss {number(each.loss)}",
-            }
-            for each in ok
-            if each.is_without
-        ]
+        inside, without = [], []
+        for each in ok:
+            which = f"training {each.number}, seed {each.seed}"
+            at = "without decay" if each.is_without else number(each.value)
+            told = f"{which}: {at}, loss {number(each.loss)}"
+            row = {"y": each.loss, "cell": str(each.seed), "told": told}
+            if each.is_without:
+                without.append(row)
+            else:
+                inside.append(row | {"x": each.value})
         mean = [{"x": value, "y": loss} for value, loss in self.mean]
         dotted = {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5}
         thin = {"type": "line", "opacity": 0.35, "strokeWidth": 1}

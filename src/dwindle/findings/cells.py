@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
@@ -217,7 +218,7 @@ def _point(decay: float, outcomes: Mapping[int, Outcome], chance: float) -> Curv
 
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    return fmean(known) if known else None
 
 
 def _why_no_curve(cell: CellFindings) -> str:

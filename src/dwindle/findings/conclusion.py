@@ -28,7 +28,7 @@ from dwindle.wording import clean, counted, fixed, listed, number
 SIZE = ("width", "depth")
 _TIES_NAMED = 3  # a sentence with more names is not read
 # One list of quantities each: where the best λ goes when the quantity grows.
-_COURSES: dict[Course, str] = {
+COURSES: dict[Course, str] = {
     "down": "falls with {}",
     "up": "rises with {}",
     "still": "does not move with {}",
@@ -86,7 +86,7 @@ def _of_study(study: Findings) -> str:
     if not study.axes:
         return "Nothing was varied, so nothing can be said about scale."
     name = optimizer_name(study.optimizer)
-    if study.normalization != "none":
+    if not study.is_plain:
         name += f" and λ normalized by {clean(study.normalization, limit=20)}"
     if all(cell.is_untrained for axis in study.axes for cell in axis.cells):
         return f"With {name}, nothing was trained: the networks stay at chance."
@@ -102,7 +102,7 @@ def _of_answer(studies: Sequence[Findings]) -> str:
     """Answer "should decay be divided by the size of the network?" in plain words."""
     # A sentence per reply of the studies on a plain λ, the question's own setting
     # first.
-    plain = [study for study in studies if study.normalization == "none" and study.axes]
+    plain = [study for study in studies if study.is_plain and study.axes]
     if not plain:
         return "Nothing was varied on a plain λ, so the question is open."
     replies: dict[str, list[str]] = {}
@@ -152,11 +152,18 @@ _TWICE = {
 
 
 def _sentences(studies: Sequence[Findings]) -> Iterator[str]:
-    plain = [study for study in studies if study.normalization == "none"]
+    plain = [study for study in studies if study.is_plain]
     yield from map(_moves, plain)
+    # What a study that was trained with a normalization shows of undoing it.
     for study in studies:
-        if study.normalization != "none":
-            yield _about_normalized(study)
+        if not study.is_plain:
+            axis = _size_axis(study)
+            start = f"Trained with the {clean(study.normalization)} normalization"
+            if axis is None:
+                yield f"{start} nothing was varied that it divides by."
+                continue
+            claim = _NORMALIZED[course_of(axis)]
+            yield f"{start}, {claim} with {quantity(axis.axis)} ({_number(axis)})."
     yield from map(_about_rules, plain)
 
 
@@ -187,20 +194,10 @@ def _courses(axes: Sequence[AxisFindings]) -> list[str]:
         by_course.setdefault(course_of(axis), []).append(quantity(axis.axis))
     clauses = [
         said.format(listed(by_course[course]))
-        for course, said in _COURSES.items()
+        for course, said in COURSES.items()
         if course in by_course
     ]
     return [f"{'' if i else 'the best λ '}{each}" for i, each in enumerate(clauses)]
-
-
-def _about_normalized(study: Findings) -> str:
-    """What a study that was trained with a normalization shows of undoing it."""
-    axis = _size_axis(study)
-    start = f"Trained with the {clean(study.normalization)} normalization"
-    if axis is None:
-        return f"{start} nothing was varied that it divides by."
-    claim = _NORMALIZED[course_of(axis)]
-    return f"{start}, {claim} with {quantity(axis.axis)} ({_number(axis)})."
 
 
 def _number(axis: AxisFindings) -> str:
@@ -274,8 +271,7 @@ def next_steps(studies: Sequence[Findings]) -> tuple[str, ...]:
     Python or a shell reads them; remarks start with ``#``. Studies with a normalization
     are left out, since their λ is none that an optimizer takes.
     """
-    plain = (study for study in studies if study.normalization == "none")
-    return tuple(line for study in plain for line in _lines(study))
+    return tuple(line for each in studies if each.is_plain for line in _lines(each))
 
 
 def base_cell(study: Findings) -> CellFindings | None:
@@ -291,11 +287,11 @@ def _lines(study: Findings) -> list[str]:
         base = f"# {name}: no axis has the value of the base cell"
         add = "so nothing was trained there. Add it to an axis for a line to copy."
         return [f"{base} ({scale_text(study.base)}), {add}"] if study.axes else []
-    if cell.matters != "yes" or cell.optimum is None:
+    if cell.best_decay is None:
         return [f"# {name}: at the base scale {nothing_to_set(cell)}."]
-    problem = clean(study.conditions.get("problem", "the problem of this study"))
-    measured = f"# {name}, as measured on {problem} at {scale_text(cell.scale)}:"
-    return [measured, *_lines_to_copy(study, cell, names.decay(cell.optimum))]
+    at = f"{clean(study.problem)} at {scale_text(cell.scale)}"
+    measured = f"# {name}, as measured on {at}:"
+    return [measured, *_lines_to_copy(study, cell, names.decay(cell.best_decay))]
 
 
 def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
@@ -308,7 +304,7 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
     given = f", {argument}={known}" if known else ""
     call = f"{path}(model.parameters(), lr={cell.scale['lr']:g}{given}"
     low, high = ("open" if x is None else names.decay(x) for x in (cell.low, cell.high))
-    toy = names.toy_of(study.conditions.get("problem", "the problem of this study"))
+    toy = names.toy_of(study.problem)
     remark = f"# set weight_decay = {best}; 90 %: {low} to {high}; of {toy}, not yours"
     lines = [f"{call}, weight_decay={best})  {remark}"]
     # The law is over the quantities that surely move the best λ.

@@ -71,10 +71,15 @@ class CellFindings:
     seeds_needed: int | None = None
 
     @property
+    def best_decay(self) -> float | None:
+        """The best λ where decay matters: elsewhere it is mostly noise."""
+        return self.optimum if self.matters == "yes" else None
+
+    @property
     def shows_best_decay(self) -> bool:
         """Whether decay matters and the best λ has a limit: it may enter a slope."""
         limited = self.low is not None or self.high is not None
-        return self.matters == "yes" and self.optimum is not None and limited
+        return self.best_decay is not None and limited
 
     @property
     def decayed(self) -> list[CurvePoint]:
@@ -185,6 +190,11 @@ class AxisFindings:
     would_tell: str = ""
     leans_on: WithoutCell | None = None
 
+    @property
+    def remark(self) -> str:
+        """What to know of the exponent, or why there is none."""
+        return self.why_null if self.exponent is None else self.note
+
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(Plain):
@@ -206,6 +216,16 @@ class Findings(Plain):
     complete: bool = True
     validation: str = ""
     base: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str:
+        """What was trained, as its store calls it."""
+        return str(self.conditions.get("problem", "the problem of this study"))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its λ is one that an optimizer takes."""
+        return self.normalization == "none"
 
 
 @dataclass(frozen=True, kw_only=True)

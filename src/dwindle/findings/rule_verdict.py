@@ -7,6 +7,7 @@ never judged: it would agree with itself.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import linear_regression
 from typing import Any, Literal
 
 import numpy as np
@@ -171,9 +172,7 @@ def _slope_of(cells: Sequence[Cell], logs: Sequence[float]) -> float | None:
     scale = [math.log(cell.findings.value) for cell in cells]
     if len(set(scale)) < 2:  # noqa: PLR2004 - a line needs two points
         return None
-    middle = sum(scale) / len(scale)
-    spread = sum((x - middle) ** 2 for x in scale)
-    return sum((x - middle) * y for x, y in zip(scale, logs, strict=True)) / spread
+    return linear_regression(scale, logs).slope
 
 
 def _cost(

@@ -80,7 +80,7 @@ def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
             telling=sum(cell.shows_best_decay for cell in axis.cells),
             cells=len(axis.cells),
             rules={name: find_rule(axis, name) for name in COLUMNS},
-            changes_with_split=study.normalization == "none"
+            changes_with_split=study.is_plain
             and (study.conditions.get("problem"), study.optimizer, axis.axis)
             in contradicted,
         )

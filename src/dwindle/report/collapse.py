@@ -122,9 +122,9 @@ def spread(axis: AxisFindings, factors: Factors) -> float | None:
     Only cells where decay matters and the optimum is inside the grid count.
     """
     found = [
-        cell.optimum * factor
+        cell.best_decay * factor
         for cell, factor in zip(axis.cells, factors, strict=True)
-        if cell.optimum and factor and cell.matters == "yes"
+        if cell.best_decay and factor
     ]
     return max(found) / min(found) if len(found) > 1 else None
 

@@ -3,15 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dwindle.findings.conclusion import COURSES
 from dwindle.findings.model import AxisFindings, CellFindings, Findings
-from dwindle.findings.names import decay, exponent, quantity
+from dwindle.findings.names import exponent, quantity
 from dwindle.findings.verdict import course_of
 from dwindle.report import collapse, tables, vega
 from dwindle.report.collapse import Correction
-from dwindle.report.loss_figure import DASHED, curve_rows, kind_of
+from dwindle.report.loss_figure import (
+    curve_layers,
+    curve_rows,
+    optimum_layers,
+    optimum_row,
+    series_names,
+)
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Size, Spec
-from dwindle.wording import clean, counted, interval, number, raised
+from dwindle.wording import clean, counted, number, raised
 
 # A panel shows at least this factor on both sides of every corrected optimum.
 _MARGIN = 8.0
@@ -28,15 +35,15 @@ class Panel:
     size: Size = vega.PANEL
 
     @property
-    def names(self) -> list[str]:
-        """The cells as series, in the order of the axis."""
-        return [number(cell.value, digits=4) for cell in self.axis.cells]
-
-    @property
     def cells(self) -> list[tuple[str, CellFindings, float | None]]:
         """Every cell with its name and its factor."""
-        factors = self.correction.factors
-        return list(zip(self.names, self.axis.cells, factors, strict=True))
+        names, factors = series_names(self.axis), self.correction.factors
+        return list(zip(names, self.axis.cells, factors, strict=True))
+
+    @property
+    def color(self) -> Spec:
+        """The color of every cell."""
+        return vega.series_color(series_names(self.axis), self.theme)
 
 
 def collapse_panel(panel: Panel) -> Spec:
@@ -85,30 +92,19 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
             scale={"domain": [-0.04 * ceiling, ceiling], "nice": False},
             axis={**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
         ),
-        "color": vega.series_color(panel.names, panel.theme),
-        "strokeDash": DASHED,
+        "color": panel.color,
     }
-    mark = {"type": "line", "clip": True, "strokeWidth": 2, "strokeJoin": "round"}
     rows = [
         row
         for name, cell, by in panel.cells
         if by is not None and (lowest := collapse.lowest_loss(cell)) is not None
         for row in curve_rows(panel.axis, name, cell, by=by, above=lowest)
     ]
-    # A point outside of the frame is a number of the table only.
-    (left, right), size = domain, panel.size
-    seen = [r for r in rows if r["y"] <= ceiling and left <= r["x"] <= right]
-    place = {"x": encoding["x"], "y": encoding["y"], "fill": encoding["color"]}
-    layers = [
-        vega.layer(rows, mark, encoding),
-        vega.layer(seen, *vega.told(vega.DOT, place)),
-    ]
-    return {"width": size.width, "height": size.height, "layer": layers}
+    return vega.plot(curve_layers(rows, encoding, width=2), panel.size)
 
 
 def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
-    rows = [_optimum_row(name, cell, f, domain) for name, cell, f in panel.cells]
-    names = panel.names
+    names = series_names(panel.axis)
     quiet = {"grid": False, "ticks": False, "domain": False}
     row_of = vega.nominal(
         "cell",
@@ -120,63 +116,37 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
     if anchor is not None and not panel.correction.changes_nothing:
         value = number(panel.axis.cells[anchor].value, digits=4)
         title = f"λ, brought to {quantity(panel.axis.axis)} {value}"
-    across = vega.decay_axis(domain, title=title)
+    place = {"x": vega.decay_axis(domain, title=title), "y": row_of}
+    seen: list[Spec] = []
+    unknown: list[Spec] = []
+    for name, cell, by in panel.cells:
+        row = optimum_row(name, cell, domain, by=by)
+        # A reason stands a little inside of the frame; the axis is logarithmic.
+        why = {"cell": name, "x": domain[0] * 1.15, "why": _why_no_optimum(cell, by)}
+        (seen if row else unknown).append(row or why)
+    text = {"type": "text", "fontSize": panel.size.lettering, "align": "left"}
+    shape = vega.series_shape(names)
+    look = {**place, "color": panel.color, "shape": shape}
     return {
         "width": panel.size.width,
         "height": (panel.size.lettering + 2) * max(len(names), 1),
-        "layer": _optimum_layers(rows, {"x": across, "y": row_of}, panel),
+        "layer": [
+            *optimum_layers(seen, look, "transparent"),
+            vega.layer(
+                unknown,
+                text | {"color": panel.theme.muted},
+                {**place, "text": {"field": "why"}},
+            ),
+        ],
     }
 
 
-def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
-    color = vega.series_color(panel.names, panel.theme)
-    seen = [row for row in rows if row["kind"] != "none"]
-    unknown = [row for row in rows if row["kind"] == "none"]
-    muted = panel.theme.muted
-    why = {"type": "text", "fontSize": panel.size.lettering, "align": "left"}
-    why |= {"color": muted}
-    # Hollow where decay does not measurably matter: its best λ is mostly noise.
-    hollow = {"test": "datum.kind === 'flat'", "value": "transparent"}
-    ends = {"x": {**base["x"], "field": "low"}, "x2": {"field": "high"}}
-    point = {"type": "point", "size": 52, "strokeWidth": 1.6, "opacity": 1}
-    shape = vega.series_shape(panel.names)
-    look = {"fill": {**color, "condition": hollow}, "shape": shape}
-    return [
-        vega.layer(
-            seen,
-            {"type": "rule", "strokeWidth": 2, "opacity": 0.45, "clip": True},
-            {**base, **ends, "color": color},
-        ),
-        vega.layer(seen, *vega.told(point, {**base, "color": color, **look})),
-        vega.layer(unknown, why, {**base, "text": {"field": "why"}}),
-    ]
-
-
-def _optimum_row(
-    name: str, cell: CellFindings, factor: float | None, domain: tuple[float, float]
-) -> Spec:
-    if factor is None or cell.optimum is None:
-        why = "no optimum"
-        if factor is None:
-            why = "the rule says nothing here"
-        elif cell.at_edge is not None:
-            why = f"best λ {raised(tables.optimum_text(cell))}: edge of the grid"
-        elif cell.matters == "no":
-            why = "decay does not matter here"
-        # A little inside of the frame; the axis is logarithmic.
-        return {"cell": name, "kind": "none", "x": domain[0] * 1.15, "why": why}
-    # An open limit reaches to the frame: it lies beyond the grid, nobody knows where.
-    low = cell.low * factor if cell.low else domain[0]
-    high = cell.high * factor if cell.high else domain[1]
-    within = raised(interval(low, high))
-    return {
-        "cell": name,
-        "kind": kind_of(cell),
-        "x": cell.optimum * factor,
-        "told": f"{name}: λ {raised(decay(cell.optimum * factor))}, 90 % {within}",
-        "low": max(low, domain[0]),
-        "high": min(high, domain[1]),
-    }
+def _why_no_optimum(cell: CellFindings, factor: float | None) -> str:
+    if factor is None:
+        return "the rule says nothing here"
+    if cell.at_edge is not None:
+        return f"best λ {raised(tables.optimum_text(cell))}: edge of the grid"
+    return "decay does not matter here" if cell.matters == "no" else "no optimum"
 
 
 def main_figure(studies: Sequence[Findings]) -> Spec | None:
@@ -207,22 +177,29 @@ def main_figure(studies: Sequence[Findings]) -> Spec | None:
         "offset": 18,
     }
     shown = (typed, best) if best else (typed,)
-    panels = [_titled(axis, each) for each in shown]
+    panels = [
+        {
+            "title": _heading(axis, each),
+            **collapse_parts(
+                Panel(axis=axis, correction=each, theme=LIGHT, size=_PICTURE)
+            ),
+        }
+        for each in shown
+    ]
     parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
     # Real colors: a picture has no variables of a page.
     parts["background"] = LIGHT.paper
     return vega.figure(parts, LIGHT, _PICTURE)
 
 
-def _titled(axis: AxisFindings, correction: Correction) -> Spec:
-    panel = Panel(axis=axis, correction=correction, theme=LIGHT, size=_PICTURE)
+def _heading(axis: AxisFindings, correction: Correction) -> Spec:
     # More names than three would run into the panel beside it.
     names = ", ".join((correction.title, *correction.also)[:3])
     title = f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
-    heading = {
-        "text": "λ corrected by the measured exponent"
-        if correction.is_measured
-        else title,
+    if correction.is_measured:
+        title = "λ corrected by the measured exponent"
+    return {
+        "text": title,
         "subtitle": spread_text(axis, correction),
         "fontSize": 14,
         "subtitleFontSize": 12,
@@ -230,19 +207,16 @@ def _titled(axis: AxisFindings, correction: Correction) -> Spec:
         "frame": "group",
         "offset": 16,
     }
-    return {"title": heading, **collapse_parts(panel)}
 
 
 def _message(axis: AxisFindings, best: Correction | None) -> str:
     """Title the picture with the course that the verdict sentence goes by."""
     name, course = quantity(axis.axis), course_of(axis)
+    if course not in COURSES:
+        return f"Whether the best weight decay moves with {name} is open"
+    finding = f"The best weight decay {COURSES[course].format(name)}"
     if best is None:
-        still = f"The best weight decay does not move with {name}"
-        doubt = f"Whether the best weight decay moves with {name} is open"
-        return still if course == "still" else doubt
-    finding = (
-        f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
-    )
+        return finding
     typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
     corrected = collapse.spread(axis, best.factors)
     if typed is None or corrected is None:

@@ -55,27 +55,16 @@ def exponents_panel(axis: AxisFindings) -> Spec:
         "shape": nominal("agrees", legend=None, scale=mapped(answers, shapes)),
     }
     points = vega.layer(rows, *vega.told(point, place))
+    zero = {"type": "rule", "color": PAGE.muted, "strokeDash": [2, 3]}
+    at_zero = vega.layer([{"x": 0.0}], zero, {"x": across})
+    found = (axis.exponent, axis.low, axis.high)
     parts = {
         # The names of rules stand beside it, and take room of it.
         "width": vega.PANEL.width - 60,
         "height": 19 * max(len(rows), 1),
-        "layer": [*_measured_layers(axis, across), points],
+        "layer": [at_zero, *vega.measured_layers(across, PAGE, *found), points],
     }
     return vega.figure(parts, PAGE)
-
-
-def _measured_layers(axis: AxisFindings, across: Spec) -> list[Spec]:
-    # Drawn first, so that the points of the rules lie on top of the measurement.
-    zero = {"type": "rule", "color": PAGE.muted, "strokeDash": [2, 3]}
-    layers = [vega.layer([{"x": 0.0}], zero, {"x": across})]
-    if axis.low is not None and axis.high is not None:
-        band = {"type": "rect", "color": PAGE.band}
-        rows = [{"x": axis.low, "x2": axis.high}]
-        layers.append(vega.layer(rows, band, {"x": across, "x2": {"field": "x2"}}))
-    if axis.exponent is not None:
-        line = {"type": "rule", "color": PAGE.accent, "strokeWidth": 2}
-        layers.append(vega.layer([{"x": axis.exponent}], line, {"x": across}))
-    return layers
 
 
 def exponent_domain(axis: AxisFindings) -> list[float]:
@@ -191,21 +180,18 @@ def terms_panel(axis: AxisFindings) -> Spec:
         if height is not None and height > 0 and value > 0
     ]
     terms = ["data term", "penalty"]
-    reach = _whole_decades([row["y"] for row in rows])
+    # Ticks are powers of ten, so the frame begins and ends at one.
+    heights = [math.log10(row["y"]) for row in rows] or [-1.0]
+    low = 10.0 ** math.floor(min(heights))
+    high = max(10.0 ** math.ceil(max(heights)), 10 * low)
+    reach = low, high
     values = [cell.value for cell in axis.cells if cell.value > 0]
-    across = vega.numeric(
-        "x",
-        scale={"type": "log", "nice": False, "padding": 12},
-        axis={
-            "values": values,
-            "format": "~r",
-            "grid": False,
-            "title": quantity(axis.axis),
-        },
-    )
+    across = vega.quantity_axis(values, quantity(axis.axis))
+    # 6 % of the height is more than half a symbol: none hangs below the axis.
+    air = (high / low) ** 0.06
     up = vega.numeric(
         "y",
-        scale={"type": "log", "domain": _with_air(*reach), "nice": False},
+        scale={"type": "log", "domain": [low / air, high * air], "nice": False},
         axis={"title": None, "values": vega.decades(*reach)} | vega.tick_labels(reach),
     )
 
@@ -223,19 +209,4 @@ def terms_panel(axis: AxisFindings) -> Spec:
     line = {"type": "line", "strokeWidth": 2}
     point = vega.told({"type": "point", "filled": True, "size": 55}, encoding)
     layers = [vega.layer(rows, line, encoding), vega.layer(rows, *point)]
-    parts = {"width": vega.PANEL.width, "height": vega.PANEL.height, "layer": layers}
-    return vega.figure(parts, PAGE)
-
-
-def _with_air(low: float, high: float) -> list[float]:
-    # 6 % of the height is more than half a symbol: none hangs below the axis.
-    air = (high / low) ** 0.06
-    return [low / air, high * air]
-
-
-def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
-    if not heights:
-        return 0.1, 1.0
-    # Ticks are powers of ten, so the frame begins and ends at one.
-    low, high = math.log10(min(heights)), math.log10(max(heights))
-    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)
+    return vega.figure(vega.plot(layers), PAGE)

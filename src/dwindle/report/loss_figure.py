@@ -66,8 +66,7 @@ def shown_first(studies: Sequence[Findings]) -> Shown | None:
     base = base_cell(study)
     # The same cell on another axis has another value, so scales are compared.
     is_here = any(base is not None and cell.scale == base.scale for cell in axis.cells)
-    is_typed = is_here and study.normalization == "none"
-    typed = base.optimum if base and is_typed and base.matters == "yes" else None
+    typed = base.best_decay if base and is_here and study.is_plain else None
     return Shown(study=study, axis=axis, typed=typed)
 
 
@@ -79,7 +78,7 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     the λ to type.
     """
     axis = shown.axis
-    names = [number(cell.value, digits=4) for cell in axis.cells]
+    names = series_names(axis)
     cells = list(zip(names, axis.cells, strict=True))
     tried = [p.weight_decay for c in axis.cells for p in c.curve if p.weight_decay > 0]
     domain = (min(tried), max(tried))
@@ -93,26 +92,20 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     legend = {"legend": _legend(axis, theme, size)}
     color = vega.series_color(names, theme) | legend
     shape = vega.series_shape(names) | legend
-    optima = [_optimum_row(*each, domain) for each in cells if each[1].optimum]
-    line = {"type": "line", "clip": True, "strokeWidth": 2.2, "strokeJoin": "round"}
-    rule = {"type": "rule", "strokeWidth": 3, "opacity": 0.5, "clip": True}
-    point = {"type": "point", "size": 110, "strokeWidth": 2, "opacity": 1}
-    hollow = {"test": "datum.kind === 'flat'", "value": theme.paper}
-    place = {"x": x, "y": y, "color": color}
-    ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
-    fill = {**color, "condition": hollow}
     trained = [row for each in cells for row in curve_rows(axis, *each)]
-    # A point outside of the frame is a number of the table only.
-    seen = [row for row in trained if low <= row["y"] <= high]
+    optima = [
+        {**row, "y": collapse.lowest_loss(cell) if loss is None else loss}
+        for name, cell in cells
+        if (row := optimum_row(name, cell, domain))
+        for loss in (cell.loss_at_optimum,)
+    ]
+    place = {"x": x, "y": y, "color": color}
     layers = [
         *_typed_layers(shown, x, theme, size),
-        vega.layer(trained, line, {**place, "strokeDash": DASHED}),
-        vega.layer(optima, rule, {**place, **ends}),
-        vega.layer(seen, *vega.told(vega.DOT, {"x": x, "y": y, "fill": color})),
-        vega.layer(optima, *vega.told(point, {**place, "shape": shape, "fill": fill})),
+        *curve_layers(trained, place, width=2.2),
+        *optimum_layers(optima, place | {"shape": shape}, theme.paper, scale=2),
     ]
-    parts = {"width": size.width, "height": size.height, "layer": layers}
-    return vega.figure(parts, theme, size)
+    return vega.figure(vega.plot(layers, size), theme, size)
 
 
 def _legend(axis: AxisFindings, theme: Theme, size: Size) -> Spec:
@@ -171,25 +164,62 @@ def kind_of(cell: CellFindings) -> str:
     return "matters" if cell.matters == "yes" else "flat"
 
 
-# The lines of curves, by their kind.
-DASHED = vega.nominal(
-    "kind", scale=vega.mapped(["matters", "flat"], [[1, 0], [2, 3]]), legend=None
-)
-
-
-def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> Spec:
-    loss = cell.loss_at_optimum
+def optimum_row(
+    name: str, cell: CellFindings, domain: tuple[float, float], *, by: float | None = 1
+) -> Spec | None:
+    """Return the best λ of a cell times a factor; None without either."""
+    if by is None or cell.optimum is None:
+        return None
+    low, high = (None if end is None else end * by for end in (cell.low, cell.high))
     return {
         "cell": name,
         "kind": kind_of(cell),
-        "x": cell.optimum,
-        "y": collapse.lowest_loss(cell) if loss is None else loss,
+        "x": cell.optimum * by,
         # An open limit reaches to the frame: nobody knows where it lies.
-        "low": max(cell.low or domain[0], domain[0]),
-        "high": min(cell.high or domain[1], domain[1]),
-        "told": f"best λ at {name}: {raised(decay(cell.optimum))}, "
-        f"90 % {raised(interval(cell.low, cell.high))}",
+        "low": max(low or domain[0], domain[0]),
+        "high": min(high or domain[1], domain[1]),
+        "told": f"best λ at {name}: {raised(decay(cell.optimum * by))}, "
+        f"90 % {raised(interval(low, high))}",
     }
+
+
+def curve_layers(rows: Sequence[Spec], place: Spec, *, width: float) -> list[Spec]:
+    """Return curves as lines, and where was trained as dots that tell their values."""
+    line = {"type": "line", "clip": True, "strokeWidth": width, "strokeJoin": "round"}
+    scale = vega.mapped(["matters", "flat"], [[1, 0], [2, 3]])
+    dashed = vega.nominal("kind", scale=scale, legend=None)
+    frame = [(name, *place[name]["scale"]["domain"]) for name in ("x", "y")]
+    # A point outside of the frame is a number of the table only.
+    seen = [row for row in rows if all(a <= row[name] <= b for name, a, b in frame)]
+    dots = {"x": place["x"], "y": place["y"], "fill": place["color"]}
+    return [
+        vega.layer(rows, line, {**place, "strokeDash": dashed}),
+        vega.layer(seen, *vega.told(vega.DOT, dots)),
+    ]
+
+
+def optimum_layers(
+    rows: Sequence[Spec], place: Spec, ground: str, *, scale: float = 1
+) -> list[Spec]:
+    """Return the interval of every best λ as a line and the best λ as a symbol.
+
+    It is hollow, of the color of the ``ground``, where decay makes no difference: the
+    best λ is then mostly noise.
+    """
+    look = {name: each for name, each in place.items() if name != "shape"}
+    rule = {"type": "rule", "strokeWidth": 1 + scale, "opacity": 0.5, "clip": True}
+    point = {"type": "point", "size": 55 * scale, "strokeWidth": 1.2 + 0.4 * scale}
+    hollow = {"test": "datum.kind === 'flat'", "value": ground}
+    fill = {**place["color"], "condition": hollow}
+    return [
+        vega.layer(rows, rule, vega.between(look, "x")),
+        vega.layer(rows, *vega.told(point | {"opacity": 1}, {**place, "fill": fill})),
+    ]
+
+
+def series_names(axis: AxisFindings) -> list[str]:
+    """Return the cells of an axis as series; four digits: 1024 is not 1020."""
+    return [number(cell.value, digits=4) for cell in axis.cells]
 
 
 def _typed_layers(shown: Shown, x: Spec, theme: Theme, size: Size) -> list[Spec]:

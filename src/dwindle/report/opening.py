@@ -68,14 +68,13 @@ def cards(studies: Sequence[Findings]) -> Iterator[Card]:
     """Yield the λ to type of each study whose λ an optimizer takes; what is open."""
     for study in studies:
         cell = base_cell(study)
-        if study.normalization != "none" or cell is None:
+        if not study.is_plain or cell is None:
             continue
-        name = optimizer_name(study.optimizer)
-        problem = clean(study.conditions.get("problem", "the problem of this study"))
-        scope = f"{name} on {problem} at {scale_text(cell.scale)}"
-        if cell.matters == "yes" and cell.optimum is not None:
+        on = f"{clean(study.problem)} at {scale_text(cell.scale)}"
+        scope = f"{optimizer_name(study.optimizer)} on {on}"
+        if cell.best_decay is not None:
             limits = raised(interval(cell.low, cell.high))
-            yield value_card(f"weight_decay = {decay(cell.optimum)}", limits, scope)
+            yield value_card(f"weight_decay = {decay(cell.best_decay)}", limits, scope)
         else:
             why = ("", f"{scope}: {nothing_to_set(cell)}.")
             yield Card(heading="No value to type", says=(why,))

@@ -122,7 +122,6 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     functions: Iterable[Callable[..., object]] = (
-        collapse_heading,
         collapse_remark,
         collapse_panels,
         exponent_panels,
@@ -172,16 +171,11 @@ def _resource(name: str) -> str:
     return (resources.files("dwindle.report") / name).read_text(encoding="utf-8")
 
 
-def collapse_heading(axis: AxisFindings) -> str:
-    """Return the axis, and what moves or stays along it."""
-    held = f" ({clean(axis.policy)})" if axis.policy else ""
-    return f"{names.quantity(axis.axis)}{held}"
-
-
 def collapse_remark(axis: AxisFindings) -> str:
     """Return why there is no exponent, or what to know of the one there is."""
-    why = f"no exponent, {axis.why_null or 'too few optima'}"
-    remark = axis.note if axis.exponent is not None else why
+    remark = axis.remark
+    if axis.exponent is None:
+        remark = f"no exponent, {remark or 'too few optima'}"
     return f"{capital(clean(remark, limit=2000))}." if remark else ""
 
 

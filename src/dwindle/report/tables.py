@@ -44,6 +44,12 @@ def _table(
     return Table(title=title, columns=columns, rows=tuple(rows))
 
 
+def axis_heading(axis: AxisFindings) -> str:
+    """Return an axis, and what moves or stays along it."""
+    held = f" ({clean(axis.policy)})" if axis.policy else ""
+    return f"{quantity(axis.axis)}{held}"
+
+
 def optimum_text(cell: CellFindings) -> str:
     """Return the best λ of a cell, or the side of the grid where it lies.
 
@@ -171,7 +177,7 @@ def exponent_tables(findings: Findings) -> tuple[Table, ...]:
             quantity(axis.axis),
             clean(axis.policy),
             exponent(axis),
-            clean(axis.note if axis.exponent is not None else axis.why_null),
+            clean(axis.remark),
         )
         for axis in findings.axes
     )

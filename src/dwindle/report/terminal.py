@@ -145,14 +145,11 @@ def _verdict(rows: Sequence[VerdictRow]) -> Table:
 
 def _axis(axis: AxisFindings, width: int) -> Parts:
     name = quantity(axis.axis)
-    held = f" ({clean(axis.policy)})" if axis.policy else ""
-    if axis.exponent is not None:
-        law, remark = f"best λ ∝ {name}^{exponent(axis)}", axis.note
-    else:
-        law, remark = "no exponent", axis.why_null
-    yield Line(text=f"{name}{held}: {law}", style="bold")
-    if remark:
-        yield Line(text=clean(remark, limit=600), style="dim")
+    law = f"best λ ∝ {name}^{exponent(axis)}"
+    law = "no exponent" if axis.exponent is None else law
+    yield Line(text=f"{tables.axis_heading(axis)}: {law}", style="bold")
+    if axis.remark:
+        yield Line(text=clean(axis.remark, limit=600), style="dim")
     if axis.would_tell:
         yield f"What would decide it: {axis.would_tell}."
     yield ""

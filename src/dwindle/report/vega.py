@@ -114,6 +114,17 @@ def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:
     return numeric("x", scale=scale, axis=axis)
 
 
+def quantity_axis(values: Iterable[float], title: str) -> Spec:
+    """Return the x encoding of a quantity of scale, with a tick at each of its values.
+
+    The padding is more than half a symbol: none is cut at an end.
+    """
+    ticks = sorted(set(values))
+    axis = {"values": ticks, "format": "~r", "grid": False, "title": title}
+    scale = {"type": "log", "nice": False, "padding": 14}
+    return numeric("x", scale=scale, axis=axis)
+
+
 def series_color(names: Sequence[str], theme: Theme) -> Spec:
     """Return the color encoding of ordered series, without a legend."""
     colors = [theme.series[i] for i in series_positions(len(names))]
@@ -153,3 +164,31 @@ def mapped(domain: Sequence[str], values: Sequence[object]) -> Spec:
 def layer(rows: Iterable[Spec], mark: Spec, encoding: Spec) -> Spec:
     """Return one layer with its own rows."""
     return {"data": {"values": list(rows)}, "mark": mark, "encoding": encoding}
+
+
+def plot(layers: Sequence[Spec], size: Size = PANEL) -> Spec:
+    """Return layers over each other, to be framed alone or set beside others."""
+    return {"width": size.width, "height": size.height, "layer": layers}
+
+
+def between(encoding: Spec, channel: Literal["x", "y"]) -> Spec:
+    """Return an encoding that reaches from ``low`` to ``high`` along one channel."""
+    low = {**encoding[channel], "field": "low"}
+    return encoding | {channel: low, f"{channel}2": {"field": "high"}}
+
+
+def measured_layers(
+    x: Spec, theme: Theme, value: float | None, low: float | None, high: float | None
+) -> list[Spec]:
+    """Return the band of an interval and the line at its value, where they are known.
+
+    Drawn first, so that symbols lie on top of what was measured.
+    """
+    layers = []
+    if low is not None and high is not None:
+        band = {"type": "rect", "color": theme.band}
+        layers.append(layer([{"low": low, "high": high}], band, between({"x": x}, "x")))
+    if value is not None:
+        line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
+        layers.append(layer([{"x": value}], line, {"x": x}))
+    return layers

@@ -70,7 +70,7 @@ class LawFigure(NotebookFigure):
             found = self.value, self.low, self.high
             target = [self._row(line, "answer", self.target, *found)]
         x, y = self._axes(line, (*law, *cells, *target), kind)
-        bar = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+        bar = vega.between({"x": x, "y": y}, "y")
         accent = {"color": theme.accent, "opacity": 1}
         point = {"type": "point", "filled": True, "size": 90, "opacity": 1}
         dots = vega.told({**point, "color": theme.ink}, {"x": x, "y": y})
@@ -85,7 +85,7 @@ class LawFigure(NotebookFigure):
             vega.layer(target, {"type": "rule", "strokeWidth": 3, **accent}, bar),
             vega.layer(target, *answer),
         ]
-        return {"width": size.width, "height": size.height, "layer": layers}
+        return vega.plot(layers, size)
 
     def _row(
         self,
@@ -108,16 +108,7 @@ class LawFigure(NotebookFigure):
         low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
         values = [cell.scale[line.axis] for cell in line.cells]
         values += [self.target[line.axis]] if line.axis in self.target else []
-        x = vega.numeric(
-            "x",
-            scale={"type": "log", "nice": False, "padding": 14},
-            axis={
-                "values": sorted(set(values)),
-                "format": "~r",
-                "grid": False,
-                "title": quantity(line.axis),
-            },
-        )
+        x = vega.quantity_axis(values, quantity(line.axis))
         domain = [low / _AIR, high * _AIR] if kind == "log" else [0, high * _AIR]
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         ticks = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
