@@ -32,7 +32,7 @@ EXPECTED_VERDICTS = {
 QUICK = {
     (one_weight, "HOW"): dataclasses.replace(one_weight.HOW, epochs=1),
     (convex, "FULL_BATCH"): dataclasses.replace(convex.FULL_BATCH, epochs=500),
-    (convex, "MINIBATCHES"): (convex.Budget(batch_size=100, lr=1.0, epochs=400),),
+    (convex, "MINIBATCHES"): (dataclasses.replace(convex.MINIBATCHES[0], epochs=400),),
 }
 
 
@@ -132,8 +132,8 @@ def test_a_wrong_share_of_the_penalty_does_not_add_up() -> None:
 def test_a_wrong_penalty_is_told_apart_by_the_convex_check() -> None:
     """Full-batch training finds scikit-learn's minimum only with the right C."""
     samples = read_digits(600)
-    budget = convex.Budget(batch_size=600, lr=0.5, epochs=500, momentum=0.9)
-    ways = {"descent": lambda: convex.descend(samples, penalty=0.05, budget=budget)}
+    how = dataclasses.replace(convex.FULL_BATCH, epochs=500)
+    ways = {"descent": lambda: convex.descend(samples, penalty=0.05, how=how)}
     right = convex.solve_with_sklearn(samples, inverse_strength=1 / (0.05 * 600))
     wrong = convex.solve_with_sklearn(samples, inverse_strength=1 / 0.05)
     assert convex.distances(ways, right)["descent"] < 1e-3  # the claim's own limit

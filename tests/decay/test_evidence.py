@@ -71,7 +71,7 @@ def test_every_recipe_computes_and_names_its_source():
     """Total decay is finite, 0 exactly where nothing was typed, and a half-life is."""
     faults = {}
     for recipe in RECIPES.values():
-        e_folds, steps = recipe.e_folds, recipe.half_life["steps"]
+        e_folds, steps = recipe.e_folds, recipe.half_life("steps")
         if recipe.weight_decay == 0:
             ok = e_folds == 0
         else:
@@ -108,7 +108,7 @@ def test_a_length_in_tokens_is_one_in_steps():
 def test_repeated_text_is_halved_in_a_quarter_of_an_epoch():
     """Sixteen tuned decays of repeated text agree in epochs, not in total decay."""
     tuned = [each for each in recipes() if each.name.startswith("Kim et al.")]
-    epochs = [each.half_life["epochs"] for each in tuned]
+    epochs = [each.half_life("epochs") for each in tuned]
     assert len(tuned) == 16
     assert 0.13 < min(epochs) < max(epochs) < 0.37
     e_folds = [each.e_folds for each in tuned]

@@ -7,15 +7,19 @@ arrive at the same weights.
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dwindle.answer.claims import claimed
-from dwindle.answer.plain import Samples, build_network, read_digits
-from dwindle.decay.schedules import Schedule
+from dwindle.answer.plain import (
+    Descent,
+    Groups,
+    Samples,
+    build_network,
+    read_digits,
+    train,
+)
 from dwindle.findings.model import Claim, ClaimVerdict
 
 PENALTY = 0.05  # canonical λ: mean loss + λ/2 Σ w²
@@ -27,47 +31,28 @@ SAME = 1e-3
 FARTHER = 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How long one way of training goes on; the lr falls to zero along a cosine."""
-
-    batch_size: int
-    lr: float
-    epochs: int
-    momentum: float = 0.0
-
-
 # Until it has converged: what is compared are minima, not ways to them.
-FULL_BATCH = Budget(batch_size=SAMPLES, lr=0.5, epochs=1500, momentum=0.9)
+FULL_BATCH = Descent(
+    batch_size=SAMPLES, lr=0.5, epochs=1500, momentum=0.9, is_cosine=True
+)
 # These divide 600, so that every sample weighs the same in an epoch.
 MINIBATCHES = (
-    Budget(batch_size=100, lr=1.0, epochs=1000),
-    Budget(batch_size=30, lr=0.5, epochs=600),
+    Descent(batch_size=100, lr=1.0, epochs=1000, is_cosine=True),
+    Descent(batch_size=30, lr=0.5, epochs=600, is_cosine=True),
 )
 
 
-def descend(samples: Samples, *, penalty: float, budget: Budget) -> Tensor:
+def descend(samples: Samples, *, penalty: float, how: Descent) -> Tensor:
     """Return the trained weights (classes, inputs) of a torch.optim.SGD run."""
     network = build_network(UNITS, seed=0)
     weight, bias = network.parameters()
-    # Any: torch declares its param groups so. The bias is free, as in scikit-learn.
-    groups: list[dict[str, Any]] = [
-        {"params": [weight], "weight_decay": penalty},
-        {"params": [bias], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.SGD(groups, lr=budget.lr, momentum=budget.momentum)
-    per_epoch = SAMPLES // budget.batch_size
-    falling = iter(Schedule(shape="cosine").multipliers(budget.epochs * per_epoch))
-    for epoch in range(budget.epochs):
-        batches = samples.minibatches(budget.batch_size, seed=epoch)
-        # One schedule over all epochs, so it outlasts the batches of one.
-        for batch, multiplier in zip(batches, falling, strict=False):
-            for group in optimizer.param_groups:
-                group["lr"] = budget.lr * multiplier
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(network(batch.inputs), batch.labels)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-            optimizer.step()
+    # The bias is free, as in scikit-learn.
+    groups: Groups = [{"params": [weight], "weight_decay": penalty}, {"params": [bias]}]
+
+    def loss_of(batch: Samples) -> Tensor:
+        return nn.functional.cross_entropy(network(batch.inputs), batch.labels)
+
+    train(groups, samples, loss_of, how)
     return _without_gauge(weight.detach())
 
 
@@ -104,8 +89,8 @@ def check_minibatch() -> Claim:
     """Train the convex problem in every way, rightly and wrongly scaled."""
     samples = read_digits(SAMPLES)
 
-    def by_descent(budget: Budget) -> Callable[[], Tensor]:
-        return lambda: descend(samples, penalty=PENALTY, budget=budget)
+    def by_descent(how: Descent) -> Callable[[], Tensor]:
+        return lambda: descend(samples, penalty=PENALTY, how=how)
 
     def by_sklearn(penalty: float) -> Callable[[], Tensor]:
         # scikit-learn minimizes C Σ loss + Σ w²/2: over C·N, mean loss + λ/2 Σ w².

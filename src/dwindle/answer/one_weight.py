@@ -67,7 +67,12 @@ def observe(
         return data, objective.penalty(network).item()
 
     before = terms()
-    updates = train(network, samples, objective, HOW)
+    updates = train(
+        [{"params": network.parameters()}],
+        samples,
+        lambda batch: objective.data_term(network, batch) + objective.penalty(network),
+        HOW,
+    )
     after = terms()
     kept = (first[:, dead].detach() / start).mean().item()
     return Witness(

@@ -4,15 +4,17 @@ The claims are checked on this, not on the stacked engine: what they show is the
 about PyTorch and about the question, and not about us.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dwindle.decay.penalties import layer_coefficients
+from dwindle.decay.schedules import Schedule
 from dwindle.study.problems import problem
 
 
@@ -87,27 +89,38 @@ class AskersObjective:
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """Plain SGD: learning rate, samples per update, passes over the data."""
+    """SGD: learning rate, samples per update, passes over the data, momentum.
+
+    With ``is_cosine`` the lr falls to zero along a cosine over all passes.
+    """
 
     lr: float
     batch_size: int
     epochs: int
+    momentum: float = 0.0
+    is_cosine: bool = False
+
+
+Groups = list[dict[str, Any]]  # Any: torch declares its param groups so
 
 
 def train(
-    network: nn.Module, samples: Samples, objective: AskersObjective, how: Descent
+    groups: Groups, samples: Samples, loss_of: Callable[[Samples], Tensor], how: Descent
 ) -> int:
-    """Minimize the objective in place with torch.optim.SGD; return the updates made."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=how.lr)
-    updates = 0
+    """Minimize a loss in place with torch.optim.SGD; return the updates made."""
+    optimizer = torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum)
+    planned = how.epochs * -(-len(samples) // how.batch_size)
+    falling = Schedule(shape="cosine").multipliers(planned) if how.is_cosine else ()
+    multipliers = iter(falling or repeat(1.0))
     for epoch in range(how.epochs):
         for batch in samples.minibatches(how.batch_size, seed=epoch):
+            lr = how.lr * next(multipliers)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
             optimizer.zero_grad()
-            loss = objective.data_term(network, batch) + objective.penalty(network)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+            loss_of(batch).backward()  # type: ignore[no-untyped-call]  # untyped torch
             optimizer.step()
-            updates += 1
-    return updates
+    return planned
 
 
 def dead_inputs(samples: Samples) -> Tensor:

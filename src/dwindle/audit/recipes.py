@@ -81,7 +81,7 @@ def recipe_finding(
             "recipe": recipe.name,
             "recipe_keeps": math.exp(-recipe.e_folds),
             "keeps": told.kept,
-            "half_life_share": recipe.half_life["run"],
+            "half_life_share": recipe.half_life("run"),
             "source": recipe.source,
         },
     )

@@ -42,7 +42,17 @@ def check_target(
     with _refusals_of_the_system(path):
         if not os.fspath(path):
             raise OSError(_NO_NAME)
-        _check_existing(Path(path), force=force)
+        there = Path(path)
+        if there.is_file() and not _is_written_through(there):
+            with there.open("rb") as file:
+                head = file.read(_HEAD_BYTES)
+            if kept := _kind_that_is_kept(there, head):
+                raise OutputExistsError(str(path), kept, replaceable=False)
+            is_page = PAGE_MARK.encode() in head
+            is_picture = head.startswith(_PNG_SIGNATURE) and PICTURE_MARK in head
+            if not (force or is_page or is_picture):
+                what = "a file that is no page or picture of dwindle"
+                raise OutputExistsError(str(path), what, replaceable=True)
         for each in inputs:  # also those that do not exist yet
             if os.path.realpath(path) == os.path.realpath(each):
                 what = "a file that this command itself reads or writes"
@@ -90,22 +100,6 @@ def _refusals_of_the_system(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as refusal:
         why = refusal.strerror or str(refusal)
         raise ReportWriteError(path=str(path), why=why) from refusal
-
-
-def _check_existing(path: Path, *, force: bool) -> None:
-    if _is_written_through(path) or not path.is_file():
-        return
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    kept = _kind_that_is_kept(path, head)
-    if kept:
-        raise OutputExistsError(str(path), kept, replaceable=False)
-    is_page = PAGE_MARK.encode() in head
-    is_picture = head.startswith(_PNG_SIGNATURE) and PICTURE_MARK in head
-    if not (force or is_page or is_picture):
-        raise OutputExistsError(
-            str(path), "a file that is no page or picture of dwindle", replaceable=True
-        )
 
 
 def _kind_that_is_kept(path: Path, head: bytes) -> str:

@@ -75,9 +75,14 @@ class _Logs(dict[str, float]):
     def __init__(self, before: Run, after: Run) -> None:
         there = after.quantities()
         for name, old in before.quantities().items():
-            new = there.get(name)
-            if new is not None and (old, new) != (0, 0):
-                self[name] = _log_ratio(name, old, new)
+            new = there.get(name, old)
+            if name not in there or old == new == 0:
+                continue
+            if not (old and new):
+                must = "above 0 on both sides: no power law begins or ends at 0"
+                remedy = f"Leave {name} out, or compare with a network that has some."
+                raise RangeError(name, f"{old:g} and then {new:g}", must, remedy)
+            self[name] = _rounded(math.log(new) - math.log(old))
 
     def of(self, *names: str) -> float:
         """Return that of the first name that is known, else 0."""
@@ -97,33 +102,23 @@ class _Logs(dict[str, float]):
         return self["steps"] + self.batch() if "steps" in self else whole
 
 
-def _log_ratio(name: str, old: float, new: float) -> float:
-    if old and new:
-        return _rounded(math.log(new) - math.log(old))
-    must = "above 0 on both sides: no power law begins or ends at 0"
-    remedy = f"Leave {name} out, or compare with a network that has some."
-    raise RangeError(name, f"{old:g} and then {new:g}", must, remedy)
-
-
 def _part(
     quantity: str,
     log: float,
     logs: Mapping[str, float],
     measured_as: tuple[str, ...],
-    beside: Mapping[str, float] | None = None,
+    beside: Mapping[str, float] = MappingProxyType({}),
 ) -> Part:
-    ratios = {name: _ratio(each) for name, each in (beside or {}).items()}
+    whole = {quantity: log, **beside}
+    # 2.0000000000000004 is 2.
+    ratios = {name: float(f"{math.exp(each):.12g}") for name, each in whole.items()}
     return Part(
         quantity=quantity,
-        ratio=_ratio(log),
+        ratio=ratios.pop(quantity),
         beside=ratios,
         logs=logs,
         measured_as=measured_as,
     )
-
-
-def _ratio(log: float) -> float:
-    return float(f"{math.exp(log):.12g}")  # 2.0000000000000004 is 2
 
 
 # Quantities of records that are about a change that the lr may go with.

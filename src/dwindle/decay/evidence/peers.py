@@ -220,25 +220,20 @@ def _kind(
 
 def _nearest_in_length(found: tuple[Recipe, ...], run: Run) -> Recipe:
     """Return the recipe nearest in length, on the best clock that it has too."""
-    # Of those that are as long, it is the one whose data are as many.
     here = run.quantities()
-    for name in ("tokens", "epochs", "steps"):
-        far = [
-            (abs(_log(there[name]) - _log(here[name])), _other_data(there, here), at)
-            for at, each in enumerate(found)
-            if name in (there := each.run.quantities()) and name in here
-        ]
-        if far:
-            return found[min(far)[-1]]
+
+    def apart(name: str, recipe: Recipe) -> float:
+        there = recipe.run.quantities()
+        if name not in there or name not in here:
+            return math.inf
+        return abs(_log(there[name]) - _log(here[name]))
+
+    # Of those that are as long, it is the one whose data are as many.
+    for clock in ("tokens", "epochs", "steps"):
+        far = [(apart(clock, each), apart("dataset_size", each)) for each in found]
+        if not math.isinf(min(far)[0]):
+            return found[far.index(min(far))]
     return found[0]
-
-
-def _other_data(there: Mapping[str, float], here: Mapping[str, float]) -> float:
-    """Return how many times more or less data a recipe has, as a logarithm."""
-    name = "dataset_size"
-    if name not in there or name not in here:
-        return math.inf
-    return abs(_log(there[name]) - _log(here[name]))
 
 
 def _log(length: float) -> float:

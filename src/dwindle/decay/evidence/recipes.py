@@ -11,7 +11,7 @@ from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
-from dwindle.decay.read_numbers import CLOCKS, Clock
+from dwindle.decay.read_numbers import Clock
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.typed_facts import as_fields
@@ -74,18 +74,13 @@ class Recipe:
         """Total decay: -ln of what the run leaves of a zero-gradient weight."""
         return e_folds_from_number(self.knob, self.weight_decay, self.run)
 
-    @cached_property
-    def half_life(self) -> Mapping[Clock, float | None]:
-        """Half-life at the peak lr on every clock; None where that is not known."""
+    def half_life(self, clock: Clock) -> float | None:
+        """Return the half-life at the peak lr; None where the clock is not known."""
         steps = half_life_from_shrink(self.shrink)
-        return {clock: _on_clock(clock, steps, self.run) for clock in CLOCKS}
-
-
-def _on_clock(clock: Clock, steps: float, run: Run) -> float | None:
-    try:
-        return steps / run.steps_per(clock) if math.isfinite(steps) else None
-    except MissingFactError:
-        return None
+        try:
+            return steps / self.run.steps_per(clock) if math.isfinite(steps) else None
+        except MissingFactError:
+            return None
 
 
 @cache

@@ -329,7 +329,7 @@ class _Suggester:
                     source=each.source,
                     weight_decay=each.weight_decay,
                     e_folds=each.e_folds,
-                    half_life_epochs=each.half_life["epochs"],
+                    half_life_epochs=each.half_life("epochs"),
                     value=values.get(each.name),
                 )
                 for each, *_ in near
