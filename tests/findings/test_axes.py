@@ -3,7 +3,6 @@
 Remarks and reasons stand word by word in the snapshot of ``tests/texts``.
 """
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,12 +10,9 @@ from evidence import judged_by
 from findings.simulated_study import (
     BASE,
     DIGITS,
-    DIVERGED,
-    ended,
     findings_of_rows,
     simulated_findings,
     simulated_rows,
-    study_of,
     study_spec,
     study_with,
 )
@@ -92,51 +88,6 @@ def test_a_cell_that_axes_share_is_one_cell():
     ]
     assert len(shared) == len(found.axes)
     assert len({(cell.optimum, cell.low, cell.high) for cell in shared}) == 1
-
-
-def test_only_a_course_that_is_unknown_needs_something_to_tell():
-    """An exponent on one side of 0, or close around it, asks for no more trainings."""
-    noisy = {"weak": dict.fromkeys(flat_at(*WIDTH.values)["weak"], 0.01), "noise": 1.0}
-    far = AxisSpec(axis="width", values=(64, 256, 512))
-    open_ = [axis_of({}, **noisy), axis_of({"width": 5.0}, axis=far)]
-    known = [axis_of({"width": exponent}) for exponent in (-1.0, 0.0)]
-    known.append(axis_of({}, noise=1.0))
-    assert [axis.would_tell != "" for axis in (*open_, *known)] == [1, 1, 0, 0, 0]
-
-
-def test_where_a_coarse_grid_hides_the_best_decay_its_own_decay_stands():
-    """Three λ over four decades, as an older store has them: the middle one."""
-    spec = study_spec(axes=(WIDTH,), points=3)
-    rows = [
-        (trial, outcome)
-        for trial, outcome in simulated_rows(study_spec(axes=(WIDTH,)), {})
-        if trial.weight_decay == 0
-        or any(math.isclose(trial.weight_decay, at) for at in (1e-5, 1e-3, 1e-1))
-    ]
-    axis = findings_of_rows(spec, rows).axes[0]
-    assert axis.would_tell != ""
-    assert all(cell.optimum == pytest.approx(1e-3) for cell in axis.cells)
-
-
-def test_a_grid_may_end_before_decay_acts_or_begin_where_it_ruins():
-    """No gain on a grid too low; above it all is lost, and the loss without stays."""
-    level = (0.5, 0.501, 0.502, 0.499, 0.5)
-    low = study_of(lambda _, seed: ended(level[seed]), low=1e-12, high=1e-9, points=7)
-    assert {cell.matters for cell in low.axes[0].cells} == {"no"}
-    wall = study_of(lambda at, seed: ended(level[seed] * (1 + 9 * at))).axes[0]
-    # What ends in a wall has been tried: no wider grid is asked for.
-    assert low.axes[0].would_tell != wall.would_tell
-    high = study_of(
-        lambda at, _: DIVERGED if at else ended(0.5), low=10, high=1e4, points=7
-    )
-    assert [cell.loss_without_decay for cell in high.axes[0].cells] == [0.5] * 3
-
-
-def test_a_cell_at_zero_shows_a_best_decay_and_enters_no_slope():
-    """Depth 0 has a best λ and no logarithm: the slope is that of the other cells."""
-    axis = axis_of({}, axis=AxisSpec(axis="depth", values=(0, 1, 2, 4)))
-    assert axis.cells[0].matters == "yes"
-    assert axis.exponent == pytest.approx(0, abs=0.3)
 
 
 def test_an_exponent_that_leans_on_one_cell_names_it():

@@ -33,31 +33,35 @@ def counts(name, place):
     return point.n, point.diverged, point.untrained
 
 
+# Cell and place of a λ -> seeds with a loss, diverged and untrained ones.
+COUNTED = {
+    ("one diverged", 7): (4, 1, 0),
+    ("one failed", 3): (4, 0, 0),  # an error is no loss and no divergence
+    ("no number", 2): (4, 0, 0),  # nor is a row that says ok with an infinite loss
+    ("one at chance", 7): (4, 0, 1),
+    ("a wall", 12): (5, 0, 5),  # where all collapse λ is bad, and has a loss
+}
+
+
+def test_what_became_of_every_training_is_counted():
+    """A λ keeps those that have a loss, and how many diverged or learned nothing."""
+    assert {at: counts(*at) for at in COUNTED} == COUNTED
+    means = [cell(name).curve[at].mean for name, at in (*COUNTED,)[::4]]
+    assert means == pytest.approx([0.01, 2.31])
+    assert cell("one at chance").curve[7].mean < 1
+
+
 def test_a_cell_finds_the_optimum_that_was_simulated():
     """The limits hold the true best λ, and decay matters."""
     whole = cell("whole")
     assert whole.low < 1e-3 < whole.high
-    assert whole.matters == "yes"
-    assert whole.loss_at_optimum < whole.loss_without_decay
+    assert whole.shows_best_decay
     assert whole.gain_low < whole.gain < whole.gain_high
-    assert cell("whole").shows_best_decay
-    assert cells()["whole"].excluded_because == ""
-
-
-def test_a_decay_where_a_seed_diverged_is_shown_and_never_chosen():
-    """The point keeps its survivors and its count, the optimum looks elsewhere."""
-    found = cell("one diverged")
-    assert counts("one diverged", 7) == (4, 1, 0)
-    assert found.curve[7].mean == pytest.approx(0.01)
-    assert found.loss_at_optimum > 0.5
-    assert found.why != cell("whole").why
-
-
-def test_where_large_decays_diverge_the_optimum_at_the_last_sound_one_is_a_bound():
-    """A best λ next to the cliff is at the high edge of what could be trained."""
-    found = cell("a cliff")
-    assert found.at_edge == "high"
-    assert (found.optimum, found.low, found.high) == (None, None, None)
+    # Where a seed diverged, a λ is never chosen: not even with 0.01 from the others.
+    assert whole.loss_without_decay > cell("one diverged").loss_at_optimum > 0.5
+    # A wall of dead networks is no edge; where large λ diverge, the optimum is a bound.
+    assert (cell("a wall").at_edge, cell("a cliff").at_edge) == (None, "high")
+    assert (cell("a cliff").optimum, cell("a cliff").high) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -80,24 +84,17 @@ def test_a_cell_without_a_curve_has_no_number_but_a_reason(name, at_each):
     assert {counts(name, place) for place in kinds} == ({at_each} - {None})
 
 
-def test_a_failed_training_leaves_its_seed_out():
-    """An error is no loss and no divergence, and takes no other seed with it."""
-    assert counts("one failed", 3) == (4, 0, 0)
-    seeds = [cells()[name].curve.seeds for name in ("one failed", "a seed failed")]
-    assert seeds == [(1, 2, 3, 4), (0, 1, 2)]
-    # Nor is a row that says ok with an infinite loss.
-    assert counts("no number", 2) == (4, 0, 0)
-    # A seed that has just begun is not counted as missing at the rest.
-    assert cell("a seed begun").optimum == cell("four seeds").optimum
-    assert cell("a seed failed").shows_best_decay
-
-
-def test_a_seed_that_diverged_at_most_decays_takes_none_from_the_others():
-    """The cell is that of four seeds, and says that there was a fifth."""
-    found, four = cell("a seed diverged"), cell("four seeds")
-    assert found.why != four.why
-    assert replace(found, why="") == replace(four, why="")
-    assert cells()["a seed diverged"].curve.seeds == (0, 1, 2, 3)
+def test_a_seed_that_is_lost_takes_none_from_the_others():
+    """One that failed, diverged at most λ, or has just begun is left out as a seed."""
+    seeds = {
+        "one failed": (1, 2, 3, 4),
+        "a seed failed": (0, 1, 2),
+        "a seed diverged": (0, 1, 2, 3),
+    }
+    assert {name: cells()[name].curve.seeds for name in seeds} == seeds
+    four = cell("four seeds")
+    assert replace(cell("a seed diverged"), why=four.why) == four
+    assert cell("a seed begun").optimum == four.optimum
     # At most λ it is the same, whichever they are: it made decay look useless.
     gone = {d: {4: DIVERGED} for d in DECAYS}
     found = measured({d: out | gone[d] for d, out in trainings().items()}).findings
@@ -135,49 +132,22 @@ def test_the_interval_of_a_point_is_that_of_its_seeds():
     assert point.penalty == 1
 
 
-def test_one_network_at_chance_is_counted_and_left_out():
-    """At the best λ of all: the point's mean, the optimum and its loss stay."""
-    found, whole = cell("one at chance"), cell("whole")
-    assert counts("one at chance", 7) == (4, 0, 1)
-    assert found.curve[7].mean < 1
-    assert found.optimum == pytest.approx(whole.optimum, rel=0.1)
-    assert found.loss_at_optimum == pytest.approx(whole.loss_at_optimum, rel=0.05)
-
-
-def test_half_of_the_networks_at_chance_ruin_a_decay_and_two_of_five_do_not():
+def test_networks_at_chance_are_left_out_until_they_are_many():
     """Two dead ones of five leave a mean of the others; three are what λ does."""
+    one, whole = cell("one at chance"), cell("whole")
+    assert one.optimum == pytest.approx(whole.optimum, rel=0.1)
+    assert one.loss_at_optimum == pytest.approx(whole.loss_at_optimum, rel=0.05)
     for dead, at_chance in ((2, False), (3, True)):
         found = measured(with_dead(range(1), range(dead))).findings
         assert found.curve[0].at_chance == found.is_untrained == at_chance
         assert (found.undecayed is None) == at_chance
         assert found.curve[0].n == (5 if at_chance else 3)
-
-
-def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
-    """The other seeds gain; the loss without decay is theirs."""
+    # Without decay the other seeds gain; the loss there is theirs.
     found = cell("one at chance without decay")
     assert found.shows_best_decay
     assert found.gain < found.loss_without_decay < 2
     # But where many stay at chance, each λ has the mean of other seeds.
     assert cell("survivors").matters == "cannot tell"
-    assert not cell("survivors").shows_best_decay
-
-
-def test_decays_that_ruin_every_network_are_the_wall_of_the_curve():
-    """A λ at which all collapse is a bad λ with a loss, not a hole in the grid."""
-    found = cell("a wall")
-    assert counts("a wall", 12) == (5, 0, 5)
-    assert found.curve[12].mean == pytest.approx(2.31)
-    assert found.at_edge is None
-    assert found.why == cell("whole").why
-
-
-def test_an_optimum_without_an_interval_enters_no_slope():
-    """A grid so narrow that both limits lie beyond it has not found anything."""
-    whole = cells()["whole"]
-    silent = replace(whole, findings=replace(whole.findings, low=None, high=None))
-    assert not silent.findings.shows_best_decay
-    assert silent.excluded_because != ""
 
 
 def test_where_all_failed_without_decay_no_grid_is_too_low():
@@ -189,6 +159,5 @@ def test_where_all_failed_without_decay_no_grid_is_too_low():
 def test_biases_alone_are_chance():
     """Class frequencies of few samples are uneven, and dead networks learn them."""
     assert chance_loss(10, 150) == pytest.approx(math.log(10) - 0.06)
-    assert DEAD.is_untrained(chance_loss(10, 600))
-    assert not ended(2.0).is_untrained(chance_loss(10, 600))
-    assert not DIVERGED.is_untrained(chance_loss(10, 600))
+    ends = (DEAD, ended(2.0), DIVERGED)
+    assert [each.is_untrained(chance_loss(10, 600)) for each in ends] == [1, 0, 0]
