@@ -1,8 +1,8 @@
-"""Figures are specifications: equal to the gold ones, honest about what is known."""
+"""Figures are specifications: equal to the gold ones, and true to what is known."""
 
-import dataclasses
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from report import synthetic
@@ -12,17 +12,26 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.names import rule_title
 from dwindle.report import collapse, collapse_figure, figures
-from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, series_positions
+from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, Theme, series_positions
+from dwindle.report.vega import Spec
+
+DATA = synthetic.axis("dataset_size")
+WIDTH = synthetic.axis("width", flat_first=True)
+
+
+def panel(axis: object, number: int = 0) -> Spec:
+    """The panel of one correction of an axis."""
+    correction = collapse.corrections(axis)[number]
+    shown = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+    return collapse_figure.collapse_panel(shown)
 
 
 def specifications() -> dict[str, object]:
     """One specification of every kind, over the smallest axis."""
     axis = synthetic.axis("depth")
     study = synthetic.findings(axes=("depth", "epochs"))
-    corrected = collapse.corrections(axis)[1]
-    panel = collapse_figure.Panel(axis=axis, correction=corrected, theme=PAGE)
     return {
-        "collapse_panel": collapse_figure.collapse_panel(panel),
+        "collapse_panel": panel(axis, 1),
         "exponents_panel": figures.exponents_panel(axis),
         "regret_map": figures.regret_map(study),
         "terms_panel": figures.terms_panel(axis),
@@ -58,104 +67,67 @@ def rows_of(spec: object) -> Iterator[dict[str, object]]:
             yield from rows_of(value)
 
 
-def panel_of(axis: object, number: int = 0) -> collapse_figure.Panel:
-    correction = collapse.corrections(axis)[number]
-    return collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
-
-
-def collapse_rows(axis: object, number: int = 0) -> list[dict[str, object]]:
-    return list(rows_of(collapse_figure.collapse_panel(panel_of(axis, number))))
-
-
 def test_curves_are_the_findings_moved_by_the_correction() -> None:
     """Every λ above 0 with a loss is drawn, at λ times its factor, above its lowest."""
-    axis = synthetic.axis("dataset_size")
-    factor = collapse.corrections(axis)[1].factors[0]
-    cell = axis.cells[0]
-    lowest = min(point.mean for point in cell.curve if point.weight_decay > 0)
-    panel = panel_of(axis, 1)
-    line, dots = collapse_figure.collapse_panel(panel)["vconcat"][0]["layer"]
+    factor = collapse.corrections(DATA)[1].factors[0]
+    curve = [point for point in DATA.cells[0].curve if point.weight_decay > 0]
+    lowest = min(point.mean for point in curve)
     drawn, seen = (
         [row for row in each["data"]["values"] if row["cell"] == "150"]
-        for each in (line, dots)
+        for each in panel(DATA, 1)["vconcat"][0]["layer"]
     )
-    assert min(row["y"] for row in drawn) == 0
-    expected = [
-        (point.weight_decay * factor, point.mean - lowest)
-        for point in cell.curve
-        if point.weight_decay > 0
-    ]
+    expected = [(p.weight_decay * factor, p.mean - lowest) for p in curve]
     assert [(row["x"], row["y"]) for row in drawn] == expected
     # Points that are in the frame show their values.
-    left, right = collapse_figure.shared_domain(axis)
-    ceiling = collapse.loss_ceiling(axis)
+    left, right = collapse_figure.shared_domain(DATA)
+    ceiling = collapse.loss_ceiling(DATA)
     assert seen == [r for r in drawn if left <= r["x"] <= right and r["y"] <= ceiling]
     assert seen[0]["told"].startswith("dataset size 150, λ = ")
 
 
-def test_flat_cells_look_flat() -> None:
-    """A cell where decay does not matter is marked as such in curve and optimum."""
-    axis = synthetic.axis("width", flat_first=True)
-    kinds = {row["kind"] for row in collapse_rows(axis) if row["cell"] == "16"}
-    assert kinds == {"flat"}
-
-
 def test_a_missing_optimum_has_its_reason() -> None:
     """In the place of a symbol stands why there is none; without a rule no curve."""
-    axis = synthetic.axis("width")
+    kinds = {r.get("kind") for r in rows_of(panel(WIDTH)) if r["cell"] == "16"}
+    assert kinds == {"flat"}  # where decay does not matter, in curve and optimum
     whys = []
     for change in (
         {"optimum": None, "at_edge": "high"},
         {"optimum": None, "at_edge": "low"},
         {"optimum": None, "matters": "no"},
-        {"optimum": None},
+        {"optimum": None, "matters": "yes"},
     ):
-        rows = collapse_rows(synthetic.changed(axis, first=change))
+        rows = rows_of(panel(synthetic.changed(WIDTH, first=change)))
         whys += [row["why"] for row in rows if "why" in row]
     assert ["≥ 0.1" in whys[0], "≤ 10⁻⁵" in whys[1]] == [True, True]
-    data = synthetic.axis("dataset_size")
     rules = tuple(
-        dataclasses.replace(r, predictions=(None, *r.predictions[1:]))
+        replace(r, predictions=(None, *r.predictions[1:]))
         if r.rule == "bengio-map"
         else r
-        for r in data.rules
+        for r in DATA.rules
     )
-    partial = dataclasses.replace(data, rules=rules)
-    (only,) = [row for row in collapse_rows(partial, 1) if row["cell"] == "150"]
+    partial = rows_of(panel(replace(DATA, rules=rules), 1))
+    (only,) = [row for row in partial if row["cell"] == "150"]
     assert len({*whys, only["why"]}) == 5
 
 
 def test_open_intervals_end_at_the_frame() -> None:
     """An interval without an end reaches to the edge of the panel."""
-    unknown = {"low": None, "high": None}
-    opened = synthetic.changed(synthetic.axis("width"), first=unknown)
-    row = next(r for r in collapse_rows(opened) if r["cell"] == "16" and "low" in r)
-    curves = collapse_figure.collapse_panel(panel_of(opened))["vconcat"][0]
-    scale = curves["layer"][0]["encoding"]["x"]["scale"]
+    shown = panel(synthetic.changed(WIDTH, first={"low": None, "high": None}))
+    row = next(r for r in rows_of(shown) if r["cell"] == "16" and "low" in r)
+    scale = shown["vconcat"][0]["layer"][0]["encoding"]["x"]["scale"]
     assert [row["low"], row["high"]] == scale["domain"]
 
 
 def test_series_differ_without_color() -> None:
     """As many shapes as colors: up to eight scales are told apart in gray."""
-    axis = synthetic.axis("width")
-    panel = collapse_figure.Panel(
-        axis=axis, correction=collapse.corrections(axis)[0], theme=PAGE
-    )
-    symbols = collapse_figure.collapse_panel(panel)["vconcat"][1]["layer"][1][
-        "encoding"
-    ]
-    shapes = symbols["shape"]["scale"]["range"]
-    assert len(set(shapes)) == len(axis.cells)
-    assert len(set(symbols["color"]["scale"]["range"])) == len(axis.cells)
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, SERIES, SERIES + 5])
-def test_series_positions_stay_inside_the_palette(count: int) -> None:
-    """Any number of series finds its colors, in order."""
-    positions = series_positions(count)
-    assert len(positions) == count
-    assert list(positions) == sorted(positions)
-    assert set(positions) <= set(range(SERIES))
+    symbols = panel(WIDTH)["vconcat"][1]["layer"][1]["encoding"]
+    for look in ("shape", "color"):
+        assert len({*symbols[look]["scale"]["range"]}) == len(WIDTH.cells)
+    for count in (0, 1, 2, SERIES, SERIES + 5):
+        positions = series_positions(count)
+        assert len(positions) == count
+        assert list(positions) == sorted(positions)
+        assert set(positions) <= set(range(SERIES))
 
 
 def luminance(color: str) -> float:
@@ -172,7 +144,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_colors_can_be_seen(theme: object) -> None:
+def test_colors_can_be_seen(theme: Theme) -> None:
     """WCAG 2: 4.5 for text, 3 for lines; the order of series is one of lightness."""
     assert min(contrast(c, theme.paper) for c in (theme.ink, theme.muted)) >= 4.5
     lines = (theme.accent, theme.good, theme.bad, *theme.series)
@@ -190,14 +162,10 @@ def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
     assert ("Neal's prior", "width") in tiles
     assert ("Neal's prior", "epochs") not in tiles
     assert (rule_title("unchanged"), "epochs") in tiles
-
-
-def test_regret_beyond_the_grid_is_a_bound() -> None:
-    """A prediction that the grid does not reach costs at least so much."""
+    # A prediction that the grid does not reach costs at least so much.
     far = synthetic.changed(synthetic.axis("width"), rules={"beyond_grid": 1})
     shown = rows_of(figures.regret_map(synthetic.study_over(far)))
-    labels = [row["label"] for row in shown]
-    assert any(label.startswith("≥ ") for label in labels)
+    assert any(row["label"].startswith("≥ ") for row in shown)
 
 
 def test_main_figure_says_how_far_apart() -> None:
@@ -211,8 +179,7 @@ def test_main_figure_says_how_far_apart() -> None:
 
 def titled(**changes: object) -> str:
     """The title over the width axis of a study whose finding is changed."""
-    axis = synthetic.axis("width", flat_first=True)
-    shown = synthetic.study_over(synthetic.changed(axis, **changes))
+    shown = synthetic.study_over(synthetic.changed(WIDTH, **changes))
     spec = collapse_figure.main_figure((shown,))
     assert spec is not None
     assert len(spec["hconcat"]) == (2 if "apart" in spec["title"]["text"] else 1)
@@ -229,11 +196,7 @@ def test_the_title_is_the_finding_of_the_verdict() -> None:
     }
     for course, (exponent, low, high) in courses.items():
         assert titled(exponent=exponent, low=low, high=high).count(course) == 2
-
-
-def test_the_title_sells_no_rule_that_the_table_refuses() -> None:
-    """Without a rule that agrees, no corrected number stands in the title."""
+    # Without a rule that agrees, the title has no factor after a correction.
     found = {"exponent": -0.56, "low": -0.78, "high": -0.35}
-    # The factor between the best λ as typed alone, and not the one after a correction.
     title = titled(**found, rules={"agrees": False})
     assert re.findall(r"[\d.]+\d", title) == ["1.4"]
