@@ -1,8 +1,8 @@
 """The terminal: no number is cut, the conclusion comes last, nothing acts."""
 
-import dataclasses
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from report import hostile, synthetic
@@ -49,20 +49,6 @@ def test_no_number_is_cut(width: int) -> None:
         assert all(f"loses {fixed(rule.regret, 3)}" in told for rule in judged)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_cells_are_whole(width: int) -> None:
-    """Best λ, interval and losses of each cell stand in one line."""
-    study = synthetic.findings(axes=("width",))
-    lines = printed(study, width).splitlines()
-    for row in tables.cells_table(study.axes[0]).rows:
-        value, best, interval, _, loss, without, *_ = row
-        assert any(
-            line.split()[:1] == [value]
-            and all(number in line for number in (best, interval, loss, without))
-            for line in lines
-        )
-
-
 def test_the_answer_comes_first_and_the_next_step_last() -> None:
     """The answer, claims, studies, table, sentences, next step, each once."""
     told = printed(synthetic.answer())
@@ -100,31 +86,13 @@ def test_hostile_text_does_not_act() -> None:
     assert ":boom:" in told
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_findings_that_know_nothing_are_printed(width: int) -> None:
-    """Where every trial diverged, dashes and counts stand; no None, no nan."""
-    told = printed(synthetic.unknown(), width)
-    assert "no exponent" in told
-    assert "diverged" in told
-    assert "None" not in told
-    assert "nan" not in told
-
-
-def test_empty_answers_are_printed() -> None:
-    """An answer without anything still concludes."""
-    empty = Answer(claims=(), studies=(), seconds=0.0)
-    assert "Nothing was varied" in printed(empty)
-    no_axes = dataclasses.replace(synthetic.findings(), axes=())
-    assert "Nothing was varied" in printed(no_axes)
-
-
 def test_rules_are_ranked_by_regret() -> None:
     """The cheapest rule comes first, rules without a number last."""
     axis = synthetic.axis("width")
     ranked = [rule.regret for rule in ranked_rules(axis)]
     assert ranked == sorted(ranked)
-    unknown = dataclasses.replace(axis.rules[1], regret=None)
-    shuffled = dataclasses.replace(axis, rules=(unknown, *axis.rules))
+    unknown = replace(axis.rules[1], regret=None)
+    shuffled = replace(axis, rules=(unknown, *axis.rules))
     assert ranked_rules(shuffled)[-1] is unknown
 
 
@@ -136,30 +104,23 @@ def test_sparkline_has_one_bar_per_decay() -> None:
     assert bars[-1] == "█"
     # 3e-3 is the best λ: the eighth and ninth of 13 points are beside it.
     assert "▁" in bars[7:9]
-    lost = dataclasses.replace(
+    lost = replace(
         cell,
         curve=tuple(
-            dataclasses.replace(p, mean=None) if p.weight_decay > 0.05 else p
-            for p in cell.curve
+            replace(p, mean=None) if p.weight_decay > 0.05 else p for p in cell.curve
         ),
     )
     assert sparkline(lost, ceiling=0.1)[-1] == "×"
     assert sparkline(synthetic.unknown().axes[0].cells[0], ceiling=1.0) == "×"
-
-
-def test_a_long_sparkline_is_thinned_to_its_lowest_losses() -> None:
-    """Sixty λ make 24 bars, and the dip of the curve is still the lowest of them."""
-    cell = synthetic.cell("width", 64.0)
+    # Sixty λ make 24 bars, and the dip of the curve is still the lowest of them.
     for place in (0, 31, 59):
+        heights = [0.2 if i == place else 2.0 for i in range(60)]
         curve = tuple(
-            dataclasses.replace(
-                cell.curve[8], weight_decay=1.0 + i, mean=0.2 if i == place else 2.0
-            )
-            for i in range(60)
+            replace(cell.curve[8], weight_decay=1.0 + i, mean=mean)
+            for i, mean in enumerate(heights)
         )
-        bars = sparkline(dataclasses.replace(cell, curve=curve), ceiling=0.1)
-        assert len(bars) == 24
-        assert bars[place * 24 // 60] == "▁"
+        bars = sparkline(replace(cell, curve=curve), ceiling=0.1)
+        assert (len(bars), bars[place * 24 // 60]) == (24, "▁")
         assert bars.count("█") == 23
 
 
@@ -168,31 +129,13 @@ def test_the_drawn_curve_is_the_first_to_go(width: int) -> None:
     """Numbers of a study of sixty λ are whole at any width; the curve makes room."""
     study = synthetic.findings(axes=("width",))
     axis = study.axes[0]
-    cells = tuple(
-        dataclasses.replace(cell, curve=tuple(cell.curve[1:]) * 5)
-        for cell in axis.cells
-    )
-    shown = dataclasses.replace(study, axes=(dataclasses.replace(axis, cells=cells),))
+    cells = tuple(replace(cell, curve=tuple(cell.curve[1:]) * 5) for cell in axis.cells)
+    shown = replace(study, axes=(replace(axis, cells=cells),))
     table = printed(shown, width).split("width  best λ")[1].split("rule")[0]
     assert "…" not in table
     assert ("loss over λ" in table) is (width >= 80)
     for cell in axis.cells:
         assert f"{cell.loss_without_decay:.3f}" in table
-
-
-def test_the_validation_set_is_named() -> None:
-    """Terminal and page say what losses are measured on; an older store as well."""
-    for said in ("own", "one for all"):
-        study = dataclasses.replace(synthetic.findings(), validation=said)
-        assert f"Validation: {said}." in printed(study)
-        assert dict(tables.conditions_table(study).rows)["validation"] == said
-
-
-def test_a_cell_that_axes_share_is_counted_once() -> None:
-    """Two axes of n values each share the base: 2n - 1 cells."""
-    study = synthetic.findings(axes=("width", "depth"))
-    values = sum(len(axis.cells) for axis in study.axes)
-    assert tables.count_cells(study) == values - 1
 
 
 def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
@@ -210,15 +153,30 @@ def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
     assert told.count("cannot tell") == 1
 
 
-def test_networks_at_chance_are_counted() -> None:
-    """A column of their own where there are any, and words in the sum of trainings."""
+@pytest.mark.parametrize("width", WIDTHS)
+def test_findings_that_know_nothing_are_printed(width: int) -> None:
+    """Where every trial diverged, dashes and counts stand; no None, no nan."""
+    told = printed(synthetic.unknown(), width)
+    assert all(part in told for part in ("no exponent", "diverged"))
+    assert not re.findall("None|nan", told)
+    empty = Answer(claims=(), studies=(), seconds=0.0)
+    for bare in (empty, replace(synthetic.findings(), axes=())):
+        assert "Nothing was varied" in printed(bare)
+
+
+def test_what_trainings_are_is_counted_and_named() -> None:
+    """Networks at chance have a column; each scale counts once; the split is named."""
     axis = synthetic.axis("width")
     zero, *others = axis.cells[0].curve
-    points = (dataclasses.replace(zero, untrained=3), *others)
+    points = (replace(zero, untrained=3), *others)
     axis = synthetic.changed(axis, first={"curve": points})
     trials = {"ok": 9, "untrained": 3, "diverged": 0, "error": 0}
-    study = synthetic.study_over(axis, trials=trials)
+    study = synthetic.study_over(axis, trials=trials, validation="one for all")
     told = printed(study, 120)
-    assert "chance" in told
-    assert tables.trials_text(study) in told
     assert tables.at_chance(axis.cells[0]) == 3
+    for part in ("chance", tables.trials_text(study), "Validation: one for all."):
+        assert part in told
+    assert dict(tables.conditions_table(study).rows)["validation"] == "one for all"
+    # Two axes of n values each share the base: 2n - 1 cells.
+    two = synthetic.findings(axes=("width", "depth"))
+    assert tables.count_cells(two) == sum(len(each.cells) for each in two.axes) - 1
