@@ -13,7 +13,6 @@ import pytest
 from dwindle.decay.evidence import peers
 from dwindle.decay.evidence.peers import (
     family_of_evidence,
-    middle,
     peers_of,
     placed,
 )
@@ -37,16 +36,8 @@ ADAMW, SGD = "torch.optim.AdamW", "torch.optim.SGD"
 VISION = {"lr": 1e-3, "batch_size": 1024, "dataset_size": 1_281_167, "epochs": 300}
 TOKENS = {"lr": 3e-4, "batch_size": 256, "tokens_per_example": 2048, "steps": 40_000}
 TUNED = {"lr": 2e-5, "batch_size": 16, "dataset_size": 10_000, "epochs": 3}
-
-
-def test_recipes_are_carried_by_the_exponents_of_their_class():
-    """By hand, of runs that differ in their tokens alone: lr·λ times ratio^exponent."""
-    found = suggest(ADAMW, run=TOKENS)
-    by_name = {each.name: each for each in recipes()}
-    assert all(by_name[each.recipe].domain == "language" for each in found.reasons)
-    by_hand, _ = carried_by_hand(by_name[found.reasons[0].recipe], Run(**TOKENS))
-    assert found.reasons[0].value == pytest.approx(by_hand / TOKENS["lr"], rel=1e-9)
-    assert found.low <= found.value <= found.high
+FEW = {"lr": 3e-4, "batch_size": 256, "dataset_size": 50_000}
+BY_NAME = {each.name: each for each in recipes()}
 
 
 def carried_by_hand(recipe, run):
@@ -75,12 +66,17 @@ def test_a_value_is_the_median_of_recipes_that_fade_with_their_doubt():
         below = sum(w * each for w, each in zip(weights, bells, strict=True))
         assert below / sum(weights) == pytest.approx(share, abs=1e-9)
     assert found.carried is None
+    # Each is carried by the exponents of its class: lr·λ times ratio^exponent.
+    first = found.reasons[0]
+    by_hand, _ = carried_by_hand(BY_NAME[first.recipe], run)
+    assert first.value == pytest.approx(by_hand / run.lr, rel=1e-9)
+    assert {BY_NAME[each.recipe].domain for each in found.reasons} == {"language"}
 
 
 COURSES = [
     ({"lr": 6e-4, "batch_tokens": 500_000}, {"tokens": 1e9}, 2e13, 0.1),
     # Few recipes are of so few examples: half, or twice, is within their doubt.
-    ({"lr": 3e-4, "batch_size": 256, "dataset_size": 50_000}, {"epochs": 2}, 300, 0.7),
+    (FEW, {"epochs": 2}, 300, 0.7),
 ]
 
 
@@ -99,19 +95,65 @@ def test_no_recipe_comes_in_or_drops_out_with_a_jump(facts, first, last, most):
 
 
 def test_twenty_billion_tokens_are_no_fine_tune():
-    """The lr alone says little of them; and a value lies within its own interval."""
+    """The lr alone says little of them; where most do without, the answer is 0."""
     facts = {"tokens": "20B", "batch_tokens": "0.5M"}
     low, high = (suggest(ADAMW, run=facts | {"lr": lr}) for lr in (5.99e-5, 6e-5))
     assert low.kind_of_run == high.kind_of_run == "single-pass"
     assert low.value == pytest.approx(high.value, rel=0.01)
     tuned = suggest(ADAMW, run=facts | {"lr": 5e-5, "tokens": "20M"})
     assert (tuned.kind_of_run, tuned.value, tuned.low) == ("fine-tuning", 0.0, 0.0)
+    # 1e-8, 0, and a decay that removes less than 1 % are all none.
+    found = suggest(ADAMW, run=TUNED)
+    deciding = [each for each in found.reasons if each.value is not None]
+    assert 2 * len(deciding) < len(found.reasons)
+    assert (found.value, found.explanation.strength) == (0.0, "nothing")
+    assert all(each.e_folds >= 0.01 for each in deciding)
+    assert suggest(ADAMW, run=TUNED, regime="lora").value == 0.0
+    assert suggest(ADAMW, run=VISION, normalized=False).high == 0.0
+
+
+def test_one_outlier_is_no_end_of_a_range():
+    """DETR types a thousandth of what others do: no range begins there."""
+    run = Run(**FEW, epochs=50)
+    found = suggest(ADAMW, run=run)
+    known = [each.value for each in found.reasons if each.value is not None]
+    assert any(each.recipe.startswith("DETR") for each in found.reasons)
+    assert found.low > 10 * min(known)
+    peers = peers_of(KNOBS[ADAMW], run)
+    there = placed(0.1, peers, run)
+    decays = sorted(each.e_folds for each in peers.recipes)
+    assert (there.low, there.high) == (decays[3], decays[-4])
+
+
+def test_the_shortest_runs_have_answers():
+    """At an lr of 1e-300, or where nothing that recipes take fits in the one step."""
+    facts = {"lr": 1e-300, "epochs": 1e-300, "steps": 1}
+    found = suggest("torch.optim.Adam:decoupled", run=facts)
+    assert 0 <= found.low <= found.value <= found.high
+    after = {"lr": 0.05, "momentum": 0.9, "batch_size": 1, "dataset_size": 1}
+    after |= {"tokens_per_example": 16}
+    before = {**after, "dataset_size": 2, "epochs": 5}
+    there = rescale(1e-4, SGD, before=before, after={**after, "epochs": 1})
+    low, high = there.recommendation.low, there.recommendation.high
+    assert 0 < low < there.recommendation.value < high
+
+
+def test_a_half_life_knob_and_the_json():
+    """A rate has no optimizer family; JSON can have every field."""
+    found = suggest("half-life:epochs", run=VISION, domain="vision")
+    assert found.low < found.value < found.high
+    plain = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert list(plain) == [
+        *("knob", "value", "low", "high", "carried", "reasons", "class", "notes")
+    ]
+    keys = {"recipe", "source", "weight_decay", "e_folds", "value"}
+    assert set(plain["reasons"][0]) >= keys
 
 
 @pytest.mark.parametrize(("name", "most"), [(ADAMW, 0.4), (SGD, 8e-4)])
 def test_a_short_run_on_few_data_is_not_told_to_decay_as_a_long_one(name, most):
     """Never more than recipes type: five epochs leave a part of a weight."""
-    run = {"lr": 3e-4, "batch_size": 256, "dataset_size": 50_000, "epochs": 5}
+    run = FEW | {"epochs": 5}
     if name == SGD:
         run |= {"lr": 0.1, "momentum": 0.9}
     found = suggest(name, run=run)
@@ -121,20 +163,6 @@ def test_a_short_run_on_few_data_is_not_told_to_decay_as_a_long_one(name, most):
     if name == ADAMW:  # here the exponents come to more, which nobody types
         assert found.carried > found.value
         assert found.value == pytest.approx(most, rel=0.02)
-
-
-def test_one_outlier_is_no_end_of_a_range():
-    """DETR types a thousandth of what others do: no range begins there."""
-    run = Run(lr=3e-4, batch_size=256, dataset_size=50_000, epochs=50)
-    found = suggest(ADAMW, run=run)
-    detr = next(each for each in found.reasons if each.recipe.startswith("DETR"))
-    others = [each.value for each in found.reasons if each.value not in (None, detr)]
-    assert found.low > 10 * min(others)
-    peers = peers_of(KNOBS[ADAMW], run)
-    there = placed(0.1, peers, run)
-    decays = sorted(each.e_folds for each in peers.recipes)
-    assert (there.low, there.high) == (decays[3], decays[-4])
-    assert middle(decays)[0] == decays[3]
 
 
 def test_a_recipe_that_is_asked_about_is_its_own_answer():
@@ -210,18 +238,6 @@ def test_an_lr_below_which_training_goes_on_from_trained_weights():
     assert sum(lr < 6e-5 for lr in scratch) <= 0.02 * len(scratch)
 
 
-def test_where_most_do_without_the_answer_is_0():
-    """Fine-tunes: 1e-8, 0, and a decay that removes less than 1 % are all none."""
-    found = suggest(ADAMW, run=TUNED)
-    deciding = [each for each in found.reasons if each.value is not None]
-    assert 2 * len(deciding) < len(found.reasons)
-    assert (found.value, found.explanation.strength) == (0.0, "nothing")
-    assert all(each.e_folds >= 0.01 for each in deciding)
-    lora = suggest(ADAMW, run=TUNED, regime="lora")
-    assert lora.value == 0.0
-    assert suggest(ADAMW, run=VISION, normalized=False).high == 0.0
-
-
 def test_of_two_as_long_the_one_on_as_many_data_is_nearest():
     """Ninety epochs of ImageNet-1k are not beside ninety of ImageNet-22k."""
     run = Run(lr=1e-3, batch_size=1024, dataset_size=1_281_167, epochs=90)
@@ -236,28 +252,14 @@ def test_of_two_as_long_the_one_on_as_many_data_is_nearest():
 
 def test_where_lengths_are_in_other_units_the_coefficient_stays():
     """Examples are no tokens: of a language model λ is taken as it is."""
-    run = Run(lr=3e-4, batch_size=256, dataset_size=50_000, epochs=1)
-    found = suggest(ADAMW, run=run)
-    by_name = {each.name: each for each in recipes()}
+    found = suggest(ADAMW, run=FEW | {"epochs": 1})
     wrong = [
         each.recipe
         for each in found.reasons
-        if by_name[each.recipe].domain == "language"
+        if BY_NAME[each.recipe].domain == "language"
         and each.value != pytest.approx(each.weight_decay, rel=1e-9)
     ]
     assert not wrong
-
-
-def test_a_half_life_knob_and_the_json():
-    """A rate has no optimizer family; JSON can hold every field."""
-    found = suggest("half-life:epochs", run=VISION, domain="vision")
-    assert found.low < found.value < found.high
-    plain = json.loads(json.dumps(found.as_dict(), allow_nan=False))
-    assert list(plain) == [
-        *("knob", "value", "low", "high", "carried", "reasons", "class", "notes")
-    ]
-    keys = {"recipe", "source", "weight_decay", "e_folds", "value"}
-    assert set(plain["reasons"][0]) >= keys
 
 
 def test_what_cannot_be_suggested():
@@ -292,23 +294,7 @@ def test_explain_places_a_value_among_its_kind():
     assert "fine-tunes" in tuned.title
 
 
-def test_recipes_that_would_oscillate_in_one_step_still_bound_a_rescale():
-    """A run of one step: nothing that recipes take off fits in it, and no traceback."""
-    after = {"lr": 0.05, "momentum": 0.9, "batch_size": 1, "dataset_size": 1}
-    after |= {"tokens_per_example": 16}
-    before = {**after, "dataset_size": 2, "epochs": 5}
-    found = rescale(1e-4, SGD, before=before, after={**after, "epochs": 1})
-    low, high = found.recommendation.low, found.recommendation.high
-    assert 0 < low < found.recommendation.value < high
-
-
-def test_an_lr_below_which_no_float_holds_a_shrink():
-    """Recipes carried to an lr of 1e-300 take less than any float, and no traceback."""
-    facts = {"lr": 1e-300, "epochs": 1e-300, "steps": 1}
-    found = suggest("torch.optim.Adam:decoupled", run=facts)
-    assert 0 <= found.low <= found.value <= found.high
-
-
+@pytest.mark.full
 def test_what_a_source_types_is_told_by_the_others(monkeypatch):
     """By a factor of 3.6, as the docs say: the mean of the logs, sources left out."""
     everything, missed, held = recipes(), [], 0
