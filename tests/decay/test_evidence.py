@@ -1,13 +1,21 @@
-"""Published recipes: each computes, has a source, and known ones agree with a sum."""
+"""What is known of others: recipes that compute, and measured exponents with errors."""
 
 import math
 from dataclasses import replace
+from itertools import product
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from dwindle.decay.evidence.recipes import Read, recipes
-from dwindle.decay.evidence.records import BASES, KINDS, QUANTITIES, read_evidence
+from dwindle.decay.evidence.records import (
+    BASES,
+    KINDS,
+    QUANTITIES,
+    cell_of,
+    read_evidence,
+)
 
 RECIPES = {each.name: each for each in recipes()}
 # A step takes -ln(1 - s) off, not s, and momentum lags: by less than this.
@@ -170,3 +178,13 @@ def test_a_quantity_is_a_sum_of_base_exponents():
     assert used == set(BASES)
     measured = {base for each in read_evidence().records for base in each.form}
     assert measured == set(BASES)
+
+
+def test_every_cell_is_a_distribution():
+    """Every class and family has exponents, and a covariance that can be one."""
+    for kind, family in product(KINDS, ("adaptive", "sgd")):
+        cell = cell_of(kind, family)
+        covariance = np.array(cell.covariance)
+        assert len(cell.mean) == len(BASES)
+        assert (covariance == covariance.T).all()
+        assert np.linalg.eigvalsh(covariance).min() > 0

@@ -17,7 +17,7 @@ from dwindle.decay.evidence.change import (
 )
 from dwindle.decay.evidence.peers import TUNED_BY_ITS_LR, kinds_of_run
 from dwindle.decay.evidence.recommend import recommend
-from dwindle.decay.evidence.records import BASES, KINDS, cell_of
+from dwindle.decay.evidence.records import KINDS
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS
@@ -59,21 +59,15 @@ def test_two_steps_are_one(setting, first, second, third, kind):
     assert there.value == pytest.approx(at_once.value, rel=1e-9)
 
 
-@given(settings, scales, kinds)
-def test_no_change_is_exact(setting, scale, kind):
-    """Unchanged facts give the value to the last digit, and no reason for another."""
-    there = of(setting, Run(**scale), Run(**scale), regime=kind)
-    assert (there.value, there.low, there.high) == (setting[0],) * 3
-    assert not there.reasons
-
-
 @given(scales, scales, kinds)
 def test_reasons_multiply_to_the_value(before, after, kind):
-    """The factors of the reasons multiply to what the value is multiplied by."""
+    """Their factors are what the value is multiplied by; without a change none is."""
     there = of((0.01, ADAMW), Run(**before), Run(**after), regime=kind)
     product = math.prod(reason.factor for reason in there.reasons)
     assert there.value == pytest.approx(0.01 * product, rel=1e-9)
     assert there.low <= there.value <= there.high
+    same = of((0.01, ADAMW), Run(**before), Run(**before), regime=kind)
+    assert (same.low, same.value, same.high, same.reasons) == (0.01, 0.01, 0.01, ())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,6 +105,46 @@ def test_the_class_is_read_from_the_facts():
     with pytest.raises(UnknownNameError) as raised:
         kinds_of_run(Run(), regime="fine tuning")
     assert "fine-tuning" in raised.value.nearest
+
+
+def test_every_class_that_is_possible_is_answered():
+    """Where the facts leave several, the answers of the others stand beside."""
+    facts = {"lr": 1e-3, "batch_size": 256, "epochs": 90, **IMAGENET}
+    few = {"lr": 2e-4, "batch_size": 32, "dataset_size": 10_000, "epochs": 8}
+    tuned = few | {"lr": 2e-5, "epochs": 3}
+    kinds = {
+        "two": (facts, {"epochs": 30}, ["many-epochs-normalized", "many-epochs-plain"]),
+        "one pass": (few, {"epochs": 1}, ["single-pass", "fine-tuning"]),
+        # At 2e-5 twice the batch: no run from scratch goes that slowly.
+        "tuned": (tuned, {"batch_size": 64}, ["fine-tuning"]),
+    }
+    found = {
+        name: rescale(0.05, ADAMW, before=before, after=before | change)
+        for name, (before, change, _) in kinds.items()
+    }
+    for name, (_, _, wanted) in kinds.items():
+        there = found[name].recommendation
+        assert [each.kind_of_run for each in (there, *there.others)] == wanted
+    assert 0.05 < found["one pass"].recommendation.value < 0.2
+    assert found["tuned"].recommendation.value == pytest.approx(0.05)
+    assert TUNED_BY_ITS_LR in found["tuned"].notes
+    for estimator in ("LogisticRegression", "Ridge"):
+        few, many = ({"dataset_size": n} for n in (1_000, 10_000))
+        knob = f"sklearn.linear_model.{estimator}"
+        there = rescale(1.0, knob, before=few, after=many).recommendation
+        assert (there.kind_of_run, there.others) == ("many-epochs-plain", ())
+        # A prior stays where data grow: its 1 lies within the measured range.
+        assert there.low < 1.0 < there.high
+
+
+def test_zero_and_an_unknown_lr_have_answers():
+    """No decay stays no decay; where no lr is known, λ moves as lr·λ does."""
+    before = Run(batch_size=256, epochs=90, **IMAGENET)
+    after = replace(before, epochs=45)
+    with_lr = [replace(each, lr=0.1) for each in (before, after)]
+    assert of((0.0, ADAMW), *with_lr).value == 0
+    known = of((0.1, ADAMW), *with_lr)
+    assert of((0.1, ADAMW), before, after).value == pytest.approx(known.value)
 
 
 def test_repeated_text_is_a_change_of_regime():
@@ -249,26 +283,6 @@ def test_beyond_tenfold_two_candidates_and_an_experiment_stand():
     assert decided.digits == 2
 
 
-def test_the_unchanged_rule_is_the_number_itself():
-    """The rule that changes nothing gives lr·λ the ratio of the lr, in every change."""
-    before = Run(lr=1e-3, batch_size=64, epochs=9, dataset_size=6400, parameters=1000)
-    after = Run(lr=5e-4, batch_size=512, epochs=90, dataset_size=6400, parameters=64000)
-    for kind in KINDS:
-        logs = summed(parts_of_change(before, after, kind))
-        exponents = claimed(UNCHANGED)
-        log = math.fsum(exponents[base] * each for base, each in logs.items())
-        assert log == pytest.approx(math.log(5e-4 / 1e-3))
-
-
-def test_zero_and_an_unknown_lr_have_answers():
-    """No decay stays no decay; where no lr is known, λ moves as lr·λ does."""
-    before = Run(batch_size=256, epochs=90, **IMAGENET)
-    after = replace(before, epochs=45)
-    assert of((0.0, ADAMW), replace(before, lr=1.0), replace(after, lr=1.0)).value == 0
-    known = of((0.1, ADAMW), replace(before, lr=0.1), replace(after, lr=0.1))
-    assert of((0.1, ADAMW), before, after).value == pytest.approx(known.value)
-
-
 @given(scales, scales)
 def test_claims_are_what_the_rules_predict(before, after):
     """The base exponents of a rule are what it predicts for a change of a run."""
@@ -278,6 +292,9 @@ def test_claims_are_what_the_rules_predict(before, after):
     ]
     before, after = (run.quantities() for run in runs)
     logs = summed(parts_of_change(*runs, "many-epochs-plain"))
+    # The rule that changes nothing gives lr·λ the ratio of the lr.
+    log = math.fsum(claimed(UNCHANGED)[base] * log for base, log in logs.items())
+    assert log == pytest.approx(math.log(after["lr"] / before["lr"]))
     wrong = []
     for name in ("half-life-epochs", "loshchilov-hutter", "half-life-run", "answer"):
         told = predict(name, family="decoupled", before=before, after=after)
@@ -288,52 +305,6 @@ def test_claims_are_what_the_rules_predict(before, after):
         ):
             wrong.append((name, told.shrink_factor, ours))
     assert not wrong
-
-
-def test_every_cell_is_a_distribution():
-    """Every class and family has exponents, and a covariance that can be one."""
-    for kind in KINDS:
-        for family in ("adaptive", "sgd"):
-            cell = cell_of(kind, family)
-            assert len(cell.mean) == len(BASES)
-            for i, row in enumerate(cell.covariance):
-                for j, each in enumerate(row):
-                    assert each == cell.covariance[j][i]
-                    assert abs(each) <= math.sqrt(row[i] * cell.covariance[j][j])
-
-
-def test_a_fine_tune_by_its_lr_keeps_its_value():
-    """Twice the batch, at 2e-5: no run from scratch goes that slowly."""
-    facts = {"lr": 2e-5, "epochs": 3, "dataset_size": 10_000}
-    before, after = facts | {"batch_size": 32}, facts | {"batch_size": 64}
-    found = rescale(0.05, ADAMW, before=before, after=after)
-    assert found.recommendation.kind_of_run == "fine-tuning"
-    assert found.recommendation.value == pytest.approx(0.05)
-    assert TUNED_BY_ITS_LR in found.notes
-
-
-def test_eight_epochs_and_then_one_are_answered_for_fine_tunes_too():
-    """Where the facts alone say one pass, the answer of a fine-tune stands beside."""
-    facts = {"lr": 2e-4, "batch_size": 32, "dataset_size": 10_000}
-    before, after = facts | {"epochs": 8}, facts | {"epochs": 1}
-    there = rescale(0.05, ADAMW, before=before, after=after).recommendation
-    assert 0.05 < there.value < 0.2
-    assert [each.kind_of_run for each in there.others] == ["fine-tuning"]
-
-
-@pytest.mark.parametrize("knob", ["LogisticRegression", "Ridge"])
-def test_a_prior_stays_where_data_grow(knob):
-    """Ten times the data of a sum of losses: the penalty of the sum is the prior's."""
-    found = rescale(
-        1.0,
-        f"sklearn.linear_model.{knob}",
-        before={"dataset_size": 1_000},
-        after={"dataset_size": 10_000},
-    ).recommendation
-    assert found.kind_of_run == "many-epochs-plain"
-    assert not found.others
-    # The measured exponents of small networks hold the theory's 1 within their range.
-    assert found.low < 1.0 < found.high
 
 
 def test_a_change_of_schedule_is_no_measured_change():
