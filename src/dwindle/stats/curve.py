@@ -4,8 +4,9 @@ All λ of a seed share their initialization, data and order, so most of the vari
 between seeds is common to the whole curve. Nothing here ever compares unpaired means.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -224,9 +225,18 @@ def read_log_table(curve: Curve, places: FloatArray) -> FloatArray:
     # A spline needs two points.
     if len(x) == 1:
         return np.repeat(logs.T, len(places), axis=0)
-    spline = scipy_module("scipy.interpolate").CubicSpline(x, logs, axis=1)
+    spline, dips = _between(curve)
     left = np.clip(np.searchsorted(x, places, side="right") - 1, 0, len(x) - 2)
     one, other = logs[:, left], logs[:, left + 1]
+    lowest = np.minimum(one, other) - dips[:, left]
+    read: FloatArray = np.clip(spline(places), lowest, np.maximum(one, other)).T
+    return read
+
+
+@lru_cache(maxsize=64)  # every rule reads the same cells of an axis
+def _between(curve: Curve) -> tuple[Callable[[FloatArray], FloatArray], FloatArray]:
+    """Return the spline, and how far it may dip in an interval, (seeds, intervals)."""
+    x, logs = curve.log_decay, curve.log_losses
     # A parabola of curvature c dips at most c·gap²/8 below two points that are a gap
     # apart; of the two curvatures at an interval's ends the smaller one counts, and
     # only intervals at the lowest point of three may hold a minimum.
@@ -236,7 +246,5 @@ def read_log_table(curve: Curve, places: FloatArray) -> FloatArray:
     bends = 2 * np.diff(np.diff(logs, axis=1) / gaps, axis=1)
     curvature[:, 1:-1] = bends / (gaps[:-1] + gaps[1:])
     ends = np.minimum(curvature[:, :-1], curvature[:, 1:])
-    dips = np.maximum(ends, 0) * gaps**2 / 8  # (seeds, intervals)
-    lowest = np.minimum(one, other) - dips[:, left]
-    read: FloatArray = np.clip(spline(places), lowest, np.maximum(one, other)).T
-    return read
+    spline = scipy_module("scipy.interpolate").CubicSpline(x, logs, axis=1)
+    return spline, np.maximum(ends, 0) * gaps**2 / 8
