@@ -31,7 +31,8 @@ from dwindle.finding.unit import Typed, Unit, place_of
 from dwindle.plain import Plain, to_plain
 from dwindle.report.render import ShownWithFigure
 from dwindle.show import Column, Line, Sheet, Styled, Table, facts
-from dwindle.stats.points import ReadOut, Side
+from dwindle.stats.optimum import Edge
+from dwindle.stats.points import ReadOut
 from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
 from dwindle.wording import NOTHING, clean, counted, listed, number
@@ -107,7 +108,7 @@ class Found(ShownWithFigure, Plain):
     value: float | None
     low: float | None
     high: float | None
-    at_edge: Side | None
+    at_edge: Edge | None
     matters: str
     matters_why: str
     gain: float | None
@@ -410,7 +411,7 @@ def _tried(trial: OwnTrial, outcome: Outcome, unit: Unit) -> Tried:
 
 def _in_unit(
     seen: ReadOut, unit: Unit
-) -> tuple[float | None, float | None, float | None, Side | None]:
+) -> tuple[float | None, float | None, float | None, Edge | None]:
     """Return value, ends and edge as they are at the knob, which may run backwards."""
 
     def number_of(decay: float | None) -> float | None:
@@ -421,7 +422,7 @@ def _in_unit(
     value, low, high = map(number_of, (seen.value, seen.low, seen.high))
     if not unit.runs_backwards:
         return value, low, high, seen.at_edge
-    other: dict[Side | None, Side | None] = {"low": "high", "high": "low", None: None}
+    other: dict[Edge | None, Edge | None] = {"low": "high", "high": "low", None: None}
     return value, high, low, other[seen.at_edge]
 
 

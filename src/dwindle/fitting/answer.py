@@ -89,24 +89,16 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
     name = clean(found.columns.knob, limit=_NAME)
     yield ""
     if len(found.cells) == 1:
-        yield from _one(found)
+        cell = found.cells[0]
+        yield Line(text=found.headline, style="bold", indent=2)
+        yield Line(text=f"{capital(cell.why)}.", indent=2)
+        if cell.compared:
+            yield Line(text=_difference(cell.compared), indent=2)
     else:
         yield _cells(found, name)
     for axis in found.axes:
         yield ""
-        about = quantity(clean(axis.axis, limit=_NAME))
-        if axis.exponent is None:
-            yield Line(text=f"Over {about}: no exponent, {axis.why_null}.", indent=2)
-            continue
-        exponent = measured(axis.exponent, axis.low, axis.high)
-        agreeing = [rule_title(rule.rule) for rule in axis.rules if rule.agrees]
-        open_ = [rule_title(rule.rule) for rule in axis.rules if rule.not_excluded]
-        rules = "no rule agrees"
-        if agreeing or open_:
-            how = "that agree" if agreeing else "that it does not exclude"
-            rules = f"rules {how}: {listed(agreeing or open_, most=3)}"
-        text = f"Over {about}: exponent of the best one {exponent}; {rules}."
-        yield Line(text=text, indent=2)
+        yield Line(text=_over(axis), indent=2)
     yield ""
     yield facts(_columns(found), indent=2)
     if found.notes:
@@ -120,12 +112,19 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
     yield ""
 
 
-def _one(found: Fit) -> Iterator[Drawable | str]:
-    cell = found.cells[0]
-    yield Line(text=found.headline, style="bold", indent=2)
-    yield Line(text=f"{capital(cell.why)}.", indent=2)
-    if cell.compared:
-        yield Line(text=_difference(cell.compared), indent=2)
+def _over(axis: AxisFindings) -> str:
+    """Return how the best decay moves along an axis, and the rules beside it."""
+    about = quantity(clean(axis.axis, limit=_NAME))
+    if axis.exponent is None:
+        return f"Over {about}: no exponent, {axis.why_null}."
+    exponent = measured(axis.exponent, axis.low, axis.high)
+    agreeing = [rule_title(rule.rule) for rule in axis.rules if rule.agrees]
+    open_ = [rule_title(rule.rule) for rule in axis.rules if rule.not_excluded]
+    rules = "no rule agrees"
+    if agreeing or open_:
+        how = "that agree" if agreeing else "that it does not exclude"
+        rules = f"rules {how}: {listed(agreeing or open_, most=3)}"
+    return f"Over {about}: exponent of the best one {exponent}; {rules}."
 
 
 def _answer(cell: FittedCell, name: str) -> str:
@@ -216,15 +215,15 @@ def _columns(found: Fit) -> dict[str, str]:
     read = f", read as {clean(found.score, limit=_NAME)}" if found.score else ""
     left_out = [f"{count} {why}" for why, count in found.left_out.items()]
     diverged = sum(cell.diverged for cell in found.cells)
-    counts = [counted(found.trainings, "training")]
+    counts = counted(found.trainings, "training")
     if diverged:
-        counts.append(f"{diverged} of them diverged")
+        counts += f", {diverged} of which diverged"
     unused = [clean(each, limit=_NAME) for each in columns.unused]
     return {
         "weight decay": clean(columns.knob, limit=_NAME),
         "metric": f"{clean(columns.metric, limit=_NAME)} ({better}{read})",
         "seed": clean(columns.seed or "no column", limit=_NAME),
         "cells by": listed([clean(e, limit=_NAME) for e in columns.scale.values()]),
-        "rows": "; left out: ".join(filter(None, [listed(counts), listed(left_out)])),
+        "rows": "; left out: ".join(filter(None, [counts, listed(left_out)])),
         "not used": listed(unused, most=6),
     }

@@ -26,7 +26,7 @@ from dwindle.stats.matters import (
     judge_whether_decay_matters,
     seeds_needed,
 )
-from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
+from dwindle.stats.optimum import Edge, Optimum, measure_optimum
 from dwindle.stats.points import Design
 from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
@@ -132,7 +132,7 @@ def fit_cell(
         or None,
         seeds_lost=len(losses.lost),
         paired=paired,
-        curve=_points(losses),
+        curve=losses.means(),
         compared=compare_decays(losses, compare),
     )
     if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
@@ -152,15 +152,6 @@ def fit_cell(
         _fit_paired(cell, losses, shared) if paired else _fit_unpaired(cell, losses)
     )
     return replace(fitted, cell=_where_none_is_lowest(fitted.cell, losses))
-
-
-def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
-    found = []
-    for decay, of_seed in losses.by_decay.items():
-        ended = [x for each in of_seed.values() for x in each if math.isfinite(x)]
-        mean = sum(ended) / len(ended) if ended else None
-        found.append((losses.typed(decay), mean, len(ended)))
-    return tuple(found)
 
 
 def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
@@ -212,26 +203,21 @@ def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     found = read_out(points, Design(low=low, high=high, zero=0.0 in losses.by_decay))
     if found.value is None:
         return replace(cell, why=found.why_null or "")
-    limits = [
-        limit and losses.typed(limit) if limit != math.inf else None
-        for limit in (found.low, found.high)
-    ]
-    ends = [each or None for each in limits]
-    edge = found.at_edge
-    if losses.is_reversed:
-        ends, edge = ends[::-1], edge and _OTHER[edge]
-    cell = replace(
-        cell,
-        value=losses.typed(found.value),
+    ends = [math.log(end) if end else None for end in (found.low, found.high)]
+    optimum = Optimum(
+        log_decay=math.log(found.value),
         low=ends[0],
         high=ends[1],
-        at_edge=edge,
+        at_edge=found.at_edge,
+        draws=np.empty(0),
+    )
+    return _by_matters(
+        _placed(replace(cell, seeds=found.seeds), losses, optimum, (None, None)),
+        losses,
         matters=found.matters,
         why=found.matters_why if 0.0 in losses.by_decay else _SPARSE,
-        seeds=found.seeds,
-        needed=found.matters_needed if found.matters == "cannot tell" else None,
+        needed=found.matters_needed,
     )
-    return _by_matters(cell, losses)
 
 
 def _passes(gains: FloatArray, error: float) -> bool:
@@ -291,9 +277,8 @@ def _judged_by_zero(
     if not losses.log_scale and matters != "yes":
         # Shares of a loss that may be negative mean nothing, so neither does a little.
         matters, why = "cannot tell", _HIDDEN
-    needed = _further(gains, table) if matters == "cannot tell" else None
-    cell = replace(cell, matters=matters, why=why, needed=needed)
-    return _by_matters(cell, losses)
+    needed = _further(gains, table)
+    return _by_matters(cell, losses, matters=matters, why=why, needed=needed)
 
 
 def _beats_zero(gains: FloatArray, losses: CellLosses) -> str:
@@ -303,15 +288,24 @@ def _beats_zero(gains: FloatArray, losses: CellLosses) -> str:
     half = half_width(gains)
     logs = (gains.mean(), gains.mean() - half, gains.mean() + half)
     by, low, high = (-math.expm1(-each) for each in logs)
-    little = f": less than {NEGLIGIBLE_SHARE:.0%}, so a little"
+    little = f": less than {100 * NEGLIGIBLE_SHARE:.0f} %, so a little"
     return gained(by, low, high) + (little if high < NEGLIGIBLE_SHARE else "")
 
 
-def _by_matters(cell: FittedCell, losses: CellLosses) -> FittedCell:
+def _by_matters(
+    cell: FittedCell,
+    losses: CellLosses,
+    *,
+    matters: Matters,
+    why: str,
+    needed: int | None,
+) -> FittedCell:
     """Return the cell with what may be claimed once it is known if decay matters."""
-    if cell.matters != "yes":
-        claim: Verdict = "does not matter" if cell.matters == "no" else "cannot tell"
-        return replace(cell, verdict=claim)
+    cell = replace(cell, matters=matters, why=why)
+    if matters == "cannot tell":
+        return replace(cell, needed=needed)
+    if matters == "no":
+        return replace(cell, verdict="does not matter")
     if len(losses.positive) == 1:
         # It is the lowest and the highest: the best one may lie on both sides.
         why = f"{cell.why}, and no other λ above 0 was trained"
@@ -389,10 +383,11 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
     without = [x for x in zeros if math.isfinite(x)]
     if not places:
         return Fitted(cell=replace(cell, why="no λ > 0 has a finite loss"))
+    scaled = np.log if losses.log_scale else np.asarray
     found = read_unpaired(
-        np.array(places), _scaled(values, losses), _scaled(without, losses)
+        np.array(places), scaled(np.array(values)), scaled(np.array(without))
     )
-    optimum = _optimum(found, np.array(places))
+    optimum = found.optimum
     walls = losses.walls(optimum.log_decay, places)
     cell = _placed(cell, losses, optimum, walls)
     if found.noise is None:
@@ -411,30 +406,6 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
     return Fitted(cell=cell, optimum=optimum)
 
 
-def _scaled(values: Sequence[float], losses: CellLosses) -> FloatArray:
-    found = np.array(values, dtype=float)
-    return np.log(found) if losses.log_scale else found
-
-
-def _optimum(found: Unpaired, places: FloatArray) -> Optimum:
-    edge: Edge | None = None
-    if found.log_decay <= places.min():
-        edge = "low"
-    elif found.log_decay >= places.max():
-        edge = "high"
-    draws = found.draws
-    if len(draws):
-        draws = np.quantile(draws, (np.arange(DRAWS) + 0.5) / DRAWS)
-        np.random.default_rng(0).shuffle(draws)
-    return Optimum(
-        log_decay=found.log_decay,
-        low=found.low,
-        high=found.high,
-        at_edge=edge,
-        draws=draws,
-    )
-
-
 def _unpaired_by_zero(
     cell: FittedCell, losses: CellLosses, found: Unpaired
 ) -> FittedCell:
@@ -446,8 +417,7 @@ def _unpaired_by_zero(
     if found.chances["zero"] <= _ERROR_AT_ZERO:
         matters, why = "yes", _BEATS_ZERO
     elif losses.log_scale and upper < NEGLIGIBLE_SHARE:
-        matters, why = "no", f"it gains less than {NEGLIGIBLE_SHARE:.0%} of the loss"
-    more = trainings_needed(gain=gain, noise=noise)
-    needed = more if matters == "cannot tell" else None
-    cell = replace(cell, matters=matters, why=why, needed=needed)
-    return _by_matters(cell, losses)
+        share = f"{100 * NEGLIGIBLE_SHARE:.0f} % of the loss"
+        matters, why = "no", f"it gains less than {share}"
+    needed = trainings_needed(gain=gain, noise=noise)
+    return _by_matters(cell, losses, matters=matters, why=why, needed=needed)

@@ -74,6 +74,15 @@ class CellLosses:
         if kept:
             self.by_decay, self.lost = kept, self.lost | lost
 
+    def means(self) -> tuple[tuple[float, float | None, int], ...]:
+        """Return every decay as typed, its mean and the number of losses in that."""
+        found = []
+        for decay, of_seed in self.by_decay.items():
+            ended = [x for each in of_seed.values() for x in each if math.isfinite(x)]
+            mean = sum(ended) / len(ended) if ended else None
+            found.append((self.typed(decay), mean, len(ended)))
+        return tuple(found)
+
     def share_diverged(self, decay: float) -> float:
         """Return the share of the trainings of a decay that diverged."""
         losses = [x for each in self.by_decay[decay].values() for x in each]

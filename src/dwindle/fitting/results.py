@@ -10,7 +10,9 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -118,12 +120,15 @@ def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
         raise unfit(source, "a table with as many cells in a row as names", got)
     for row in rows:
         row.extend([""] * (len(names) - len(row)))
-    # An index that pandas wrote has no name, and nothing to say.
-    columns = {
-        name: list(column)
-        for name, column in zip(_distinct(names), zip(*rows, strict=True), strict=True)
-        if name
-    }
+    columns: dict[str, list[str]] = {}
+    seen: Counter[str] = Counter()
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        # One that comes again is counted: loss, loss (2). An index that pandas wrote
+        # has no name, and nothing to say.
+        seen[name] += 1
+        if name:
+            again = f" ({seen[name]})" if seen[name] > 1 else ""
+            columns[name + again] = list(column)
     if _has_decimal_commas(columns, source, delimiter):
         remarks = (*remarks, "a comma was read as the decimal sign")
         columns = {
@@ -182,16 +187,6 @@ def _has_decimal_commas(
     return False
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return the names; one that comes again is counted: loss, loss (2)."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
-    return found
-
-
 def _read_json(text: str, source: str, remarks: tuple[str, ...]) -> Results:
     try:
         whole = json.loads(text)
@@ -205,8 +200,7 @@ def _read_json(text: str, source: str, remarks: tuple[str, ...]) -> Results:
                 raise unfit(source, must, f"line {at}: {error}") from None
     if isinstance(whole, dict) and list not in map(type, whole.values()):
         whole = [whole]  # one row, where columns would be lists
-    found = _from_python(whole, source)
-    return Results(source=source, columns=found.columns, remarks=remarks)
+    return replace(_from_python(whole, source), remarks=remarks)
 
 
 def _from_python(given: object, source: str) -> Results:
@@ -260,12 +254,7 @@ def _written_out(table: Results) -> Results:
         columns.update(inside or {name: column})
     if not table.rows:
         raise unfit(table.source, "a table with rows", "none")
-    return Results(
-        source=table.source,
-        columns=columns,
-        remarks=table.remarks,
-        maximize=table.maximize,
-    )
+    return replace(table, columns=columns)
 
 
 def _dictionary(text: Value) -> Mapping[Any, Value]:

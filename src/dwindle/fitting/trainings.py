@@ -62,7 +62,6 @@ class Sorted:
     left_out: Mapping[str, int]
     log_scale: bool
     score: str = ""
-    remarks: Sequence[str] = ()
 
 
 def sort_rows(

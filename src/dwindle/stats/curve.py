@@ -101,18 +101,11 @@ def curve_from_losses(
     mean of the seeds that survived would be a mean of lucky ones. A network that stayed
     at chance where most seeds trained was not trained either, but not by this λ: its
     loss is replaced by what its seed and its λ predict from all others. Where half of
-    the seeds or more are at chance the λ ruins training, and their losses count.
+    the seeds or more are at chance the λ ruins training, and their losses count. None
+    where no positive λ has a loss from every seed, or all of them are at chance.
 
-    Args:
-        weight_decay: λ ≥ 0, rising, shape (points,); 0 is the training without decay.
-        losses: Loss by seed and λ, shape (seeds, points): NaN where one is missing,
-            infinite where it diverged.
-        seeds: Names of the rows; counted from 0 when left out.
-        untrained: Which trainings stayed at chance; none when left out.
-
-    Returns:
-        The curve, or None when no positive λ has a loss from every seed, or all of
-        them are at chance.
+    ``weight_decay`` is λ ≥ 0, rising, (points,); ``losses`` (seeds, points) are NaN
+    where one is missing and infinite where it diverged.
 
     Example:
         >>> curve = curve_from_losses(
@@ -164,18 +157,11 @@ class Reading:
 
 
 def read_losses(curve: Curve, log_decay: float) -> Reading:
-    """Read every seed's loss at any λ.
+    """Read every seed's loss at any ln λ, shape (seeds,).
 
     On the steep side of a curve the log loss is far closer to a polynomial than the
     loss. Beyond the grid the value at its edge is returned: the regret is then at
     least so much.
-
-    Args:
-        curve: One cell.
-        log_decay: ln λ.
-
-    Returns:
-        Losses, shape (seeds,), and whether λ lies beyond the candidates.
 
     Example:
         >>> curve = Curve(
@@ -197,29 +183,18 @@ def read_losses(curve: Curve, log_decay: float) -> Reading:
 
 
 def read_log_losses(curve: Curve, places: FloatArray) -> FloatArray:
-    """Return the log loss of seed s at ``places[s]``, both of shape (seeds,).
-
-    Args:
-        curve: One cell.
-        places: ln λ within the grid, one per seed.
-
-    """
+    """Return the log loss of seed s at ``places[s]``, ln λ within the grid."""
     read: FloatArray = np.diagonal(read_log_table(curve, places))
     return read
 
 
 def read_log_table(curve: Curve, places: FloatArray) -> FloatArray:
-    """Return the log loss of every seed at every place, (places, seeds).
+    """Return the log loss of every seed at every ln λ within the grid, (places, seeds).
 
     By a cubic spline of the log losses. It passes through every point, and is the most
     accurate reading of a real curve; but where points are far apart or a wall begins it
     swings to losses that no training ever had. So each reading is clipped to what the
     two trained λ around it allow.
-
-    Args:
-        curve: One cell.
-        places: ln λ within the grid, any number of them.
-
     """
     x, logs = curve.log_decay, curve.log_losses
     # A spline needs two points.

@@ -12,7 +12,6 @@ from dwindle.stats.regret import Regret, measure_gain, measure_saved_share
 from dwindle.stats.student import (
     SEEDS_FOR_AN_INTERVAL,
     FloatArray,
-    Interval,
     coin_wins,
     half_width,
     seeds_to_settle,
@@ -76,12 +75,22 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     if passes or (failed and coin_wins(won, of=len(gains) + failed) <= ERROR_RATE):
         parts = []
         if saved is not None:
-            share = f"{saved.value:.1%} of the loss without decay"
+            share = f"{100 * saved.value:.1f} % of the loss without decay"
             parts.append(f"the best λ saves {share}")
         if failed:
             parts.append(f"{counted(failed, 'seed')} trained only with decay")
         return MattersVerdict(matters="yes", why="; ".join(parts), gain=gain)
-    return _without_a_gain(compared, gains, gain=gain, saved=saved)
+    if saved is None or saved.high is None:
+        why = f"{counted(compared.n, 'seed')} trained without decay, too few to compare"
+        return MattersVerdict(matters="cannot tell", why=why, gain=gain)
+    if saved.high < NEGLIGIBLE_SHARE:
+        why = f"the best λ saves less than {100 * NEGLIGIBLE_SHARE:.0f} % of the loss"
+        return MattersVerdict(matters="no", why=why, gain=gain)
+    why = f"the seeds' noise hides a gain of up to {100 * saved.high:.1f} %"
+    needed = seeds_needed(gains)
+    return MattersVerdict(
+        matters="cannot tell", why=why, gain=gain, seeds_needed=needed
+    )
 
 
 def leave_one_out_gains(curve: Curve) -> FloatArray:
@@ -103,31 +112,14 @@ def leave_one_out_gains(curve: Curve) -> FloatArray:
     return np.where(smooth.min(axis=1) < others_without, gains, 0.0)
 
 
-def _without_a_gain(
-    curve: Curve, gains: FloatArray, *, gain: Regret | None, saved: Interval | None
-) -> MattersVerdict:
-    if saved is None or saved.high is None:
-        why = f"{counted(curve.n, 'seed')} trained without decay, too few to compare"
-        return MattersVerdict(matters="cannot tell", why=why, gain=gain)
-    if saved.high < NEGLIGIBLE_SHARE:
-        why = f"the best λ saves less than {NEGLIGIBLE_SHARE:.0%} of the loss"
-        return MattersVerdict(matters="no", why=why, gain=gain)
-    why = f"the seeds' noise hides a gain of up to {saved.high:.1%}"
-    return MattersVerdict(
-        matters="cannot tell", why=why, gain=gain, seeds_needed=seeds_needed(gains)
-    )
-
-
 def seeds_needed(gains: FloatArray) -> int | None:
     """Return how many seeds would show the mean gain of these, were it the true one.
 
     More than there are now, at least three; None where nothing was gained, or more than
     1,000 are needed. :func:`~dwindle.stats.student.seeds_to_settle` counts them.
     """
-    mean, sd = float(gains.mean()), float(gains.std(ddof=1))
-    if mean <= 0 or sd == 0:
-        return None
-    more = seeds_to_settle(mean, sd, have=len(gains))
+    sd = float(gains.std(ddof=1))
+    more = seeds_to_settle(float(gains.mean()), sd, have=len(gains)) if sd else None
     return None if more is None else len(gains) + more
 
 
@@ -142,13 +134,8 @@ def held_out_gains(
     the λ that the seed has; the gain is the seed's reference minus its own losses there
     and beside, smoothed in the same way; 0 where the others see no gain.
 
-    Args:
-        logs: Log losses, shape (seeds, λ), λ rising; what is missing is filled in.
-        present: Which of them were trained.
-        reference: Log loss of each seed at the reference; NaN where it is missing.
-
-    Returns:
-        Gains of the seeds that have a reference and a λ, shape (at most seeds,).
+    ``logs`` (seeds, λ) are filled in where they are not ``present``; ``reference``
+    (seeds,) is NaN where it is missing. Only seeds that have it and a λ are returned.
     """
     known = ~np.isnan(reference)
     usable = present & (known & present.any(axis=1))[:, None]
@@ -243,7 +230,9 @@ def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDeca
     verdict: Literal["better", "worse", "cannot tell"] = "cannot tell"
     if abs(mean) > half:
         verdict = "better" if mean > 0 else "worse"
-    needed = seeds_to_settle(mean, spread, have=n) if verdict == "cannot tell" else None
+    needed = None
+    if verdict == "cannot tell":
+        needed = seeds_to_settle(abs(mean), spread, have=n)
     return TwoDecays(
         mean=mean, low=mean - half, high=mean + half, n=n,
         paired=len(both) >= SEEDS_FOR_AN_INTERVAL,

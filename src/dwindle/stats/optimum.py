@@ -68,15 +68,9 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
     The limits are the 5 % and 95 % quantiles of the minimum over draws of the mean
     curve, widened by the floor b in quadrature: ``x̂ - √((x̂-q05)² + b²)`` and
     ``x̂ + √((q95-x̂)² + b²)``. Where the grid is coarser than a third of a decade, or has
-    fewer than five points, b is the gap to the neighbors of the lowest point.
-
-    Args:
-        curve: One cell.
-        generator_seed: Seed of the draws. With one for all cells the draws of two
-            cells are joint: what a seed does in one of them it does in the other.
-
-    Returns:
-        The optimum in ln λ; without interval below three seeds.
+    fewer than five points, b is the gap to the neighbors of the lowest point. With one
+    ``generator_seed`` for all cells the draws of two cells are joint: what a seed does
+    in one of them it does in the other.
 
     Example:
         >>> decay = np.logspace(-4, 0, 13)
@@ -107,21 +101,14 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
 
 
 def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
-    """Return where mean curves of a cell are lowest, as fits this cell.
+    """Return where mean log losses of a cell (curves, points) are lowest, in ln λ.
 
     A local cubic; but where the loss read at its minimum lies above the lowest point
     by more than the seeds' error of that difference, the cubic is wrong (a side that
     explodes bends it): then a parabola through the lowest point and its neighbors,
     which sees nothing else. Where these are more than a third of a decade away no
-    curve through them means anything: then the lowest point itself.
-
-    Args:
-        curve: The cell, whose own mean decides which of the two.
-        log_means: Curves of mean log losses, shape (curves, points).
-
-    Returns:
-        Places in ln λ, shape (curves,).
-
+    curve through them means anything: then the lowest point itself. Which of the three
+    it is, the cell's own mean decides.
     """
     # A floor this wide is a gap of the grid: no curve through it means anything.
     if _floor(curve) >= WIDEST_GAP:
@@ -143,18 +130,11 @@ def _cubic_fits(curve: Curve) -> bool:
 
 
 def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
-    """Return where each of many curves is lowest, by a local cubic.
+    """Return where each of many curves (curves, points) is lowest, by a local cubic.
 
     A least-squares cubic through the points around the lowest one; its stationary
     point with positive curvature, clipped to these points. Where the cubic has none,
-    the lowest point itself.
-
-    Args:
-        log_decay: ln λ, rising, shape (points,); four or more.
-        means: Curves, shape (curves, points).
-
-    Returns:
-        Places in ln λ, shape (curves,).
+    the lowest point itself. ``log_decay`` is rising, four or more.
 
     Example:
         >>> x = np.arange(7.0)
@@ -166,20 +146,29 @@ def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
     places = np.empty(len(means))
     # Few grid points are ever the lowest one, so one product serves many curves.
     for index in np.unique(best):
-        rows = best == index
-        places[rows] = _stationary_points(log_decay, means[rows], int(index))
+        rows, window = best == index, _window(log_decay, int(index))
+        # Centered: powers of ln λ itself, around −7, are nearly collinear.
+        offsets = log_decay[window] - log_decay[index]
+        basis = np.linalg.pinv(np.vander(offsets, _CUBIC_COEFFICIENTS, increasing=True))
+        _, slope, curvature, skew = basis @ means[rows, window].T
+        # Where slope + 2·curvature·u + 3·skew·u² is 0, and there is a bowl.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            root = np.sqrt(curvature**2 - 3 * slope * skew)
+            # Two forms of one root: each is exact where the other one cancels.
+            bowl = -slope / (curvature + root)
+            saddle = (root - curvature) / (3 * skew)
+        shift = np.where(curvature > 0, bowl, saddle)
+        # A cubic that turns outside of its window says nothing that was measured.
+        inside = np.clip(shift, offsets[0], offsets[-1])
+        places[rows] = log_decay[index] + np.where(np.isfinite(shift), inside, 0.0)
     return places
 
 
 def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> FloatArray:
-    """Return where each of many curves is lowest, by its lowest three points.
+    """Return where each of many curves (curves, points) is lowest, by three points.
 
-    Args:
-        log_decay: ln λ, rising, shape (points,); three or more.
-        means: Curves, shape (curves, points).
-
-    Returns:
-        Places in ln λ, shape (curves,); the end of the grid where that is lowest.
+    By the lowest one and its neighbors; the end of the grid where that is lowest.
+    ``log_decay`` is rising, three or more.
 
     Example:
         >>> x = np.arange(7.0)
@@ -210,16 +199,7 @@ def draw_optima(
 
     Each draw is ``m + Σ_s z_s (L_s - m) / √(n(n-1)) · √((n-1)/χ²)``: a multivariate t
     around the mean curve with n - 1 degrees of freedom and the covariance of the
-    seeds' mean, with its correlation over λ.
-
-    Args:
-        curve: At least two seeds.
-        draws: How many.
-        generator_seed: Seed of the random numbers, so that findings repeat exactly.
-
-    Returns:
-        Places in ln λ, shape (draws,).
-
+    seeds' mean, with its correlation over λ. It takes two seeds; ln λ, (draws,).
     """
     n = curve.n
     # A stream for each seed by its name: cells share the split and training set of a
@@ -269,31 +249,3 @@ def _window(log_decay: FloatArray, center: int) -> slice:
     points = min(len(log_decay), max(WINDOW_POINTS, 2 * reach + 1))
     start = min(max(0, center - points // 2), len(log_decay) - points)
     return slice(start, start + points)
-
-
-def _stationary_points(
-    log_decay: FloatArray, means: FloatArray, center: int
-) -> FloatArray:
-    window = _window(log_decay, center)
-    # Centered: powers of ln λ itself, around −7, are nearly collinear.
-    offsets = log_decay[window] - log_decay[center]
-    basis = np.linalg.pinv(np.vander(offsets, _CUBIC_COEFFICIENTS, increasing=True))
-    _, slope, curvature, skew = basis @ means[:, window].T
-    shift = _root_with_positive_curvature(slope, curvature, skew)
-    # A cubic that turns outside of its window says nothing that was measured.
-    shift = np.clip(shift, offsets[0], offsets[-1])
-    places: FloatArray = log_decay[center] + np.where(np.isnan(shift), 0.0, shift)
-    return places
-
-
-def _root_with_positive_curvature(
-    slope: FloatArray, curvature: FloatArray, skew: FloatArray
-) -> FloatArray:
-    """Solve ``slope + 2·curvature·u + 3·skew·u² = 0``; NaN where there is no bowl."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        root = np.sqrt(curvature**2 - 3 * slope * skew)
-        # Two forms of one root: each is exact where the other one cancels.
-        bowl = -slope / (curvature + root)
-        saddle = (root - curvature) / (3 * skew)
-    shift = np.where(curvature > 0, bowl, saddle)
-    return np.where(np.isfinite(shift), shift, np.nan)

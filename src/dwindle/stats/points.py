@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dwindle.stats.matters import Matters
+from dwindle.stats.optimum import Edge
 
-Side = Literal["low", "high"]
 StoppedBecause = Literal["within", "trainings", "edge", "no effect", "no optimum"]
 
 NO_DECAY = -math.inf  # ln 0
@@ -83,7 +83,7 @@ class ReadOut:
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    at_edge: Side | None = None
+    at_edge: Edge | None = None
     matters: Matters = "cannot tell"
     matters_why: str = ""
     gain: float | None = None

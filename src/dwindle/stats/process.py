@@ -93,7 +93,7 @@ class Basis:
         low, high = float(x.min()), float(x.max())
         count = max(_LEAST_KNOTS, math.ceil((high - low) / (_APART * length)) + 1)
         knots = np.linspace(low, high, count)
-        values, vectors = np.linalg.eigh(_rbf(knots[:, None] - knots, length))
+        values, vectors = np.linalg.eigh(rbf(knots[:, None] - knots, length))
         kept = values > _ROUNDING * values[-1]
         # The sign of a vector is the library's choice, and draws would have it.
         signs = np.where(vectors[0, kept] < 0, -1.0, 1.0)
@@ -102,7 +102,7 @@ class Basis:
 
     def at(self, places: FloatArray) -> FloatArray:
         """Return the functions at ln λ of shape (..., places): (..., functions)."""
-        among = _rbf(places[..., None] - self.knots, self.length)
+        among = rbf(places[..., None] - self.knots, self.length)
         found: FloatArray = among @ self.mixing
         return found
 
@@ -184,7 +184,7 @@ class Alike:
         """
         apart = self.places[:, :, None] - self.places[:, None, :]
         offset, deviation, length, noise = np.array(besides).T[:, :, None, None, None]
-        kernel = offset**2 + deviation**2 * _rbf(apart, length)
+        kernel = offset**2 + deviation**2 * rbf(apart, length)
         kernel = kernel + noise**2 * np.eye(self.places.shape[1])
         return np.linalg.inv(kernel), np.linalg.slogdet(kernel)[1]
 
@@ -331,12 +331,7 @@ class Process:
         return self.basis.minima(np.stack([weights[seed] for seed in left_out]))
 
     def draw_minima(self, normal: FloatArray) -> FloatArray:
-        """Return where curves of this process are lowest, shape (draws,).
-
-        Args:
-            normal: Standard normal numbers, shape (draws, functions or more).
-
-        """
+        """Return where curves drawn by normal (draws, functions or more) are lowest."""
         around = normal[:, : len(self.root)] @ self.root
         return self.basis.minima(self.weights + self.unit * around)
 
@@ -382,21 +377,13 @@ def fit_processes(
     own_scale: bool = False,
     may_pair: bool = True,
 ) -> Fit:
-    """Fit processes to trainings; a seed may have any number of λ.
+    """Fit processes to trainings (n,); a seed may have any number of λ.
 
-    Args:
-        x: ln λ of every training, shape (n,), n at least 1; -inf for λ = 0, but not of
-            all. A training without decay stands a little below the least λ, so that
-            every seed that has one tells how the curve ends there.
-        values: Log losses; or any others, with ``own_scale``.
-        seeds: Whose training it is, shape (n,).
-        own_scale: Whether the values have a unit of their own: then the standard
-            deviations only tell how large the parts are beside each other, and the
-            values tell how large all of them are.
-        may_pair: Whether trainings of a seed may have something in common.
-
-    Returns:
-        The processes, with a minimum between the least and the greatest λ.
+    ``x`` is ln λ, -inf for λ = 0, but not of all: a training without decay stands a
+    little below the least λ, so that every seed that has one tells how the curve ends
+    there. ``values`` are log losses; or any others, with ``own_scale``: then the
+    standard deviations only tell how large the parts are beside each other, and the
+    values how large all of them are.
 
     Example:
         >>> x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, -0.5, 0.7])
@@ -457,17 +444,21 @@ def fit_processes(
     )
 
 
-def _rbf(apart: FloatArray, length: FloatArray | float) -> FloatArray:
+def rbf(apart: FloatArray, length: FloatArray | float) -> FloatArray:
+    """Return how alike a smooth curve of sd 1 is at places in ln λ so far apart."""
     kernel: FloatArray = np.exp(-0.5 * (apart / length) ** 2)
     return kernel
 
 
 def _alike(x: FloatArray, values: FloatArray, seeds: IntArray) -> list[Alike]:
     """Return groups of all seeds, by how many trainings they have."""
-    return [
-        Alike.of(x[rows], values[rows], seeds[rows[:, 0]])
-        for rows in _rows_by_size(seeds, x)
-    ]
+    order = np.lexsort((x, seeds))
+    _, starts, counts = np.unique(seeds[order], return_index=True, return_counts=True)
+    found = []
+    for size in np.unique(counts):
+        rows = order[starts[counts == size][:, None] + np.arange(size)]
+        found.append(Alike.of(x[rows], values[rows], seeds[rows[:, 0]]))
+    return found
 
 
 def _sums_at(
@@ -478,13 +469,3 @@ def _sums_at(
     pairs = zip(alike, precisions, strict=True)
     sums = [each.sums(basis, precision)[0][0] for each, precision in pairs]
     return np.sum(sums, axis=0), precisions
-
-
-def _rows_by_size(seeds: IntArray, x: FloatArray) -> list[IntArray]:
-    """Return the rows of all seeds with one count of trainings: (seeds, trainings)."""
-    order = np.lexsort((x, seeds))
-    _, starts, counts = np.unique(seeds[order], return_index=True, return_counts=True)
-    return [
-        order[starts[counts == size][:, None] + np.arange(size)]
-        for size in np.unique(counts)
-    ]

@@ -47,9 +47,9 @@ class Regret:
         return replace(self, low=max(0.0, low), high=max(0.0, high))
 
 
-def limits_of(draws: Sequence[float]) -> tuple[float, float]:
+def limits_of(draws: Sequence[float] | FloatArray) -> tuple[float, float]:
     """Return by how much equally likely errors lie below and above 0, at 5 and 95 %."""
-    if not draws:
+    if not len(draws):
         return 0.0, 0.0
     low, high = np.quantile(draws, (0.05, 0.95))
     return max(0.0, -float(low)), max(0.0, float(high))
@@ -86,10 +86,14 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
 
     def lost(log_means: Callable[[Curve], FloatArray]) -> FloatArray:
         """Per seed, what is lost against the minimum of these means of its cell."""
-        losses = [
-            _lost(one, curve, minima_of(curve, log_means(curve)), unit)
-            for one, curve in zip(judged, curves, strict=True)
-        ]
+        losses = []
+        for one, curve in zip(judged, curves, strict=True):
+            rows = [one.curve.seeds.index(seed) for seed in curve.seeds]
+            # A loss of exactly 0 has no logarithm.
+            logs = np.log(np.maximum(one.values[rows], np.finfo(float).tiny))
+            places = minima_of(curve, log_means(curve))
+            at_minimum = read_log_losses(curve, np.broadcast_to(places, (curve.n,)))
+            losses.append(unit(logs) - unit(at_minimum))
         mean: FloatArray = np.mean(losses, axis=0)
         return mean
 
@@ -143,11 +147,3 @@ def _without_decay(curve: Curve) -> Judged:
     compared = curve.only(curve.compared)
     values = compared.without_decay
     return Judged(curve=compared, values=np.empty(0) if values is None else values)
-
-
-def _lost(judged: Judged, curve: Curve, places: FloatArray, unit: Unit) -> FloatArray:
-    rows = [judged.curve.seeds.index(seed) for seed in curve.seeds]
-    # A loss of exactly 0 has no logarithm.
-    logs = np.log(np.maximum(judged.values[rows], np.finfo(float).tiny))
-    at_minimum = read_log_losses(curve, np.broadcast_to(places, (curve.n,)))
-    return unit(logs) - unit(at_minimum)

@@ -10,14 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
-from dwindle.stats.points import NO_DECAY, Design, Point, Side
+from dwindle.stats.optimum import Edge
+from dwindle.stats.points import NO_DECAY, Design, Point
 from dwindle.stats.process import GRID_STEP, Fit, IntArray, Process, fit_processes
+from dwindle.stats.regret import limits_of
 from dwindle.stats.student import (
     MOST_SEEDS,
     SEEDS_FOR_AN_INTERVAL,
     FloatArray,
     coin_wins,
     half_width,
+    means_of,
     scipy_module,
     seeds_to_settle,
     t_quantile,
@@ -136,7 +139,7 @@ class Search:
         y = np.log(losses) if self.log_scale else losses
         is_new = np.ones(len(x), dtype=bool)
         is_new[1:] = (x[1:] != x[:-1]) | (seeds[1:] != seeds[:-1])
-        return Losses(x[is_new], _means(y, np.cumsum(is_new) - 1), seeds[is_new])
+        return Losses(x[is_new], means_of(y, np.cumsum(is_new) - 1), seeds[is_new])
 
     @cached_property
     def decayed(self) -> Losses:
@@ -262,11 +265,8 @@ class Search:
 
         The jackknife does not see that all seeds lean on the bracket of seed 0, and
         the draws do not see that their sizes come from so few seeds: so the wider of
-        the two counts, as so many standard errors of Student's t.
-
-        Args:
-            seeds: Further seeds that there would be; as many as now if left out.
-
+        the two counts, as so many standard errors of Student's t: of as many further
+        ``seeds`` as there would be, or as there are now.
         """
         m = len(self.further)
         if m < SEEDS_FOR_AN_INTERVAL:
@@ -284,9 +284,7 @@ class Search:
     @cached_property
     def reach_of_draws(self) -> tuple[float, float]:
         """From the first reading to the 5 % and 95 % quantiles of its drawn minima."""
-        low, high = np.quantile(self.fit.drawn_minima, (0.05, 0.95))
-        middle, _ = self.minima
-        return max(0.0, middle - float(low)), max(0.0, float(high) - middle)
+        return limits_of(self.fit.drawn_minima - self.minima[0])
 
     def seeds_needed(self) -> int | None:
         """Return how many more seeds give the interval that was asked for."""
@@ -302,7 +300,7 @@ class Search:
         return None
 
     @cached_property
-    def at_edge(self) -> Side | None:
+    def at_edge(self) -> Edge | None:
         """At which edge of what was trained the best λ lies; a wall is no edge."""
         (low, high), (under, over) = self.window, self.walls
         if self.best <= low + GRID_STEP and under is None:
@@ -342,7 +340,7 @@ class Search:
         above = process.values - process.mean_curve(process.x)
         has_decay = np.isin(process.seeds, names)
         at, shown = np.searchsorted(names, process.seeds[has_decay]), above[has_decay]
-        sizes, means = np.bincount(at), _means(shown, at)
+        sizes, means = np.bincount(at), means_of(shown, at)
         # The curve follows seed 0 too closely to show what varies within a seed.
         is_inner = (names > 0) & (sizes > 1)
         if is_inner.sum() < SEEDS_FOR_AN_INTERVAL:
@@ -396,7 +394,7 @@ class Search:
         least = np.full(len(seeds), np.inf)
         np.minimum.at(least, at[has_decay], away[has_decay])
         is_near = has_decay & (away <= np.maximum(NEIGHBORS, least)[at])
-        near = _means(there.y[is_near], at[is_near])
+        near = means_of(there.y[is_near], at[is_near])
         gains: FloatArray = there.y[~has_decay] - near[at[~has_decay]]
         return gains
 
@@ -418,7 +416,7 @@ class Search:
             negligible = -math.log1p(-NEGLIGIBLE_SHARE)
         else:
             _, at = np.unique(self.decayed.seeds, return_inverse=True)
-            levels = _means(self.decayed.y, at)
+            levels = means_of(self.decayed.y, at)
             negligible = NEGLIGIBLE_LUCK * float(np.std(levels, ddof=1))
         most = gain + deeper + within
         if most < negligible:
@@ -427,20 +425,15 @@ class Search:
                 f"{at_most} is gained" if most <= 0 else f"at most {at_most} is gained"
             )
             return replace(known, matters="no", why=why)
-        needed = _seeds_to_decide(gains, negligible - deeper)
+        # What would show the mean gain, or that it is negligible.
+        spread = float(gains.std(ddof=1))
+        further = [
+            seeds_to_settle(far, spread, have=n)
+            for far in (gain, negligible - deeper - gain)
+        ]
+        needed = min((each for each in further if each is not None), default=None)
         why = f"noise hides gains of {_gain_in_words(most, log_scale=self.log_scale)}"
         return replace(known, why=why, needed=needed)
-
-
-def _seeds_to_decide(gains: FloatArray, negligible: float) -> int | None:
-    """Return how many more seeds would show the mean gain, or that it is negligible."""
-    n, mean, spread = len(gains), float(gains.mean()), float(gains.std(ddof=1))
-    needed = [
-        seeds_to_settle(far, spread, have=n)
-        for far in (mean, negligible - mean)
-        if far > 0
-    ]
-    return min((each for each in needed if each is not None), default=None)
 
 
 # Whoever asks what to train next asks again after each training, for the same past.
@@ -458,13 +451,9 @@ def _fitted(
     )
 
 
-def _means(values: FloatArray, at: IntArray) -> FloatArray:
-    """Return the mean of the values at each of 0, 1, ..., which all have one."""
-    means: FloatArray = np.bincount(at, weights=values) / np.bincount(at)
-    return means
-
-
 def _gain_in_words(gain: float, *, log_scale: bool) -> str:
     if gain <= 0:
         return "nothing"
-    return f"{-math.expm1(-gain):.1%} of the loss" if log_scale else f"{gain:.3g}"
+    return (
+        f"{-100 * math.expm1(-gain):.1f} % of the loss" if log_scale else f"{gain:.3g}"
+    )

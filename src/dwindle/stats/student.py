@@ -66,17 +66,23 @@ def half_width(values: FloatArray, *, probability: float = 0.95) -> float:
 def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
     """Return how many more seeds would show a difference, were it what it seems.
 
-    The smallest number with ``|mean| ≥ 2 · t · spread / √n``, of paired differences
-    with that mean and standard deviation: the test then passes about 19 times in 20.
-    At least 1; None where there is no difference, or above 1,000 seeds.
+    The smallest number with ``mean ≥ 2 · t · spread / √n``, of paired differences with
+    that mean and standard deviation: the test then passes about 19 times in 20. At
+    least 1; None where the mean is not above 0, and above 1,000 seeds.
     """
-    if mean == 0:
+    if mean <= 0:
         return None
     for n in range(max(have + 1, SEEDS_FOR_AN_INTERVAL), MOST_SEEDS + 1):
         t = t_quantile(0.95, degrees_of_freedom=n - 1)
-        if abs(mean) >= 2 * t * spread / math.sqrt(n):
+        if mean >= 2 * t * spread / math.sqrt(n):
             return n - have
     return None
+
+
+def means_of(values: FloatArray, at: npt.NDArray[np.int_]) -> FloatArray:
+    """Return the mean of the values at each of 0, 1, ..., which all have one."""
+    means: FloatArray = np.bincount(at, weights=values) / np.bincount(at)
+    return means
 
 
 def coin_wins(wins: int, *, of: int) -> float:

@@ -8,16 +8,17 @@ pays for the choice of the lowest place.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwindle.stats.optimum import INTERPOLATION_FLOOR
-from dwindle.stats.student import FloatArray, seeds_to_settle
+from dwindle.stats.optimum import DRAWS, INTERPOLATION_FLOOR, Edge, Optimum
+from dwindle.stats.process import rbf
+from dwindle.stats.student import FloatArray, means_of, seeds_to_settle
 
 # An end of the 90 % interval is drawn to .11 standard deviations; a chance of 4 %, as
 # it is compared with an error rate, to .6 %.
-DRAWS = 400
+_CURVES = 400
 _NULL_DRAWS = 1000
 _MOST_PLACES = 60  # trainings at more different λ are averaged over neighbors
 _FINE = 121  # points at which the curve is read
@@ -33,17 +34,13 @@ _JITTER = 1e-9  # on the diagonal: equal places would make it singular
 class Unpaired:
     """What unpaired trainings say.
 
-    ``log_decay`` is the lowest place in ln λ with its 90 % limits, infinite where open;
-    ``draws`` are places on plausible curves. ``noise`` is the sd of one training, None
-    where nothing measures it. ``chances`` has, for ``"low"`` and ``"high"`` (the ends
+    The ``optimum`` has no limits, and ``noise``, the sd of one training, is None where
+    nothing measures it. ``chances`` has, for ``"low"`` and ``"high"`` (the ends
     of the range) and ``"zero"``, how often noise around a flat line would look as if
     the best λ beat that one so clearly; ``gains`` by how much it does.
     """
 
-    log_decay: float
-    low: float | None
-    high: float | None
-    draws: FloatArray
+    optimum: Optimum
     noise: float | None
     chances: dict[str, float]
     gains: dict[str, float]
@@ -65,57 +62,48 @@ def read_unpaired(
 ) -> Unpaired:
     """Read the lowest place of unpaired trainings off a smooth curve.
 
-    Args:
-        log_decay: ln λ of each training, shape (trainings,), at least two places.
-        values: Its loss, or log loss: the scale on which noise is even.
-        without: The same of trainings without decay, shape (any,); may be empty.
-
-    Returns:
-        The reading; without limits and chances where nothing measures the noise.
+    ``values`` are losses or log losses, on the scale on which noise is even, at ln λ of
+    two places or more; ``without`` are those without decay, if there are any.
     """
     cell = _averaged(log_decay, values)
     fine = np.linspace(cell.places[0], cell.places[-1], _FINE)
     spare = len(cell.places) - 2 + cell.degrees + max(len(without) - 1, 0)
     if spare < _LEAST_DEGREES or len(cell.places) < 3:  # noqa: PLR2004 - a bowl
         lowest = float(cell.places[cell.means.argmin()])
-        return Unpaired(
-            log_decay=lowest,
-            low=None,
-            high=None,
-            draws=np.empty(0),
-            noise=None,
-            chances={},
-            gains={},
-        )
-    draws, place = _minima(cell, fine)
-    low, high = _limits(fine, place, draws)
+        optimum = _optimum(lowest, cell.places, np.empty(0))
+        return Unpaired(optimum=optimum, noise=None, chances={}, gains={})
+    drawn, place = _minima(cell, fine)
+    low, high = _limits(fine, place, drawn)
+    # As many as those of seeds, with which they may make a slope.
+    draws = np.quantile(drawn, (np.arange(DRAWS) + 0.5) / DRAWS)
+    np.random.default_rng(0).shuffle(draws)
+    optimum = replace(_optimum(place, cell.places, draws), low=low, high=high)
     noise, chances, gains = _against_a_flat_line(cell, without)
-    return Unpaired(
+    return Unpaired(optimum=optimum, noise=noise, chances=chances, gains=gains)
+
+
+def _optimum(place: float, places: FloatArray, draws: FloatArray) -> Optimum:
+    edge: Edge | None = "high" if place >= places[-1] else None
+    return Optimum(
         log_decay=place,
-        low=low,
-        high=high,
+        low=None,
+        high=None,
+        at_edge="low" if place <= places[0] else edge,
         draws=draws,
-        noise=noise,
-        chances=chances,
-        gains=gains,
     )
 
 
-def trainings_needed(*, gain: float, noise: float, paired: bool = False) -> int | None:
+def trainings_needed(*, gain: float, noise: float) -> int | None:
     """Return how many trainings of each λ would show a gain, were it the true one.
 
-    The smallest n with ``gain ≥ 2 · t(0.95, n-1) · noise · √(2/n)``; for a noise of
-    differences within a seed without the 2 under the root.
+    The smallest n with ``gain ≥ 2 · t(0.95, n-1) · noise · √(2/n)``.
 
     Example:
         >>> trainings_needed(gain=0.1, noise=0.1)
         24
     """
-    if gain <= 0:
-        return None
-    spread = noise if paired else noise * math.sqrt(2)
     fewest = 2  # so that the count begins at three
-    more = seeds_to_settle(gain, spread, have=fewest)
+    more = seeds_to_settle(gain, noise * math.sqrt(2), have=fewest)
     return None if more is None else fewest + more
 
 
@@ -131,21 +119,14 @@ def _averaged(log_decay: FloatArray, values: FloatArray) -> _Means:
         _, index = np.unique(index, return_inverse=True)
     else:
         index = np.searchsorted(places, rounded)
-    counts = np.bincount(index).astype(float)
-    means = np.bincount(index, values) / counts
+    counts, means = np.bincount(index).astype(float), means_of(values, index)
     return _Means(
-        places=np.bincount(index, rounded) / counts,
+        places=means_of(rounded, index),
         means=means,
         counts=counts,
         within=float(((values - means[index]) ** 2).sum()),
         degrees=len(values) - len(counts),
     )
-
-
-def _kernel(one: FloatArray, other: FloatArray, length: float) -> FloatArray:
-    scaled = (one[:, None] - other[None, :]) / length
-    found: FloatArray = np.exp(-0.5 * scaled**2)
-    return found
 
 
 def _smoother(
@@ -154,17 +135,18 @@ def _smoother(
     """Return the rows that read the curve at places, its covariance, and V⁻¹."""
     # The mean of the process is free (generalized least squares); all in units of the
     # noise of one training.
-    among = signal**2 * _kernel(cell.places, cell.places, length)
-    across = signal**2 * _kernel(at, cell.places, length)
+    places = cell.places
+    among = signal**2 * rbf(places[:, None] - places, length)
+    across = signal**2 * rbf(at[:, None] - places, length)
     inverse = np.asarray(
         np.linalg.inv(among + np.diag(1 / cell.counts + _JITTER)), dtype=np.float64
     )
-    ones = np.ones(len(cell.places))
+    ones = np.ones(len(places))
     weight = inverse @ ones / (ones @ inverse @ ones)
     gain = across @ inverse
-    rows = gain + np.outer(1 - gain @ ones, weight)
-    spread = signal**2 * _kernel(at, at, length) - gain @ across.T
     rest = 1 - gain @ ones
+    rows = gain + np.outer(rest, weight)
+    spread = signal**2 * rbf(at[:, None] - at, length) - gain @ across.T
     spread += np.outer(rest, rest) / (ones @ inverse @ ones)
     return rows, spread, inverse
 
@@ -195,7 +177,7 @@ def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
     mean = np.sum([w * each[1] for w, each in zip(weights, found, strict=True)], axis=0)
     drawn = []
     for weight, (_, curve, spread, variance) in zip(weights, found, strict=True):
-        count = round(weight * DRAWS)
+        count = round(weight * _CURVES)
         if not count:
             continue
         eigenvalues, vectors = np.linalg.eigh(spread)
