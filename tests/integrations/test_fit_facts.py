@@ -47,12 +47,8 @@ def test_steps_of_the_user_are_the_run():
     facts = FitFacts(said=Run(steps=100), batches=8, epochs=2, gathered=4)
     assert facts.half_life_steps(HalfLife.parse("20% of the run")) == 20
     assert facts.batches_of_run == 400
-
-
-def test_epochs_of_the_user_go_with_batches_of_the_loop():
-    """Each fact comes from whoever knows it."""
-    facts = FitFacts(said=Run(epochs=5), batches=8)
-    assert facts.batches_of_run == 40
+    # Each fact comes from whoever knows it.
+    assert FitFacts(said=Run(epochs=5), batches=8).batches_of_run == 40
     assert FitFacts(said=Run(epochs=5)).batches_of_run is None
 
 

@@ -1,4 +1,4 @@
-"""What the integrations say where their library is not installed."""
+"""Where a library is not installed, and what a loop says of its passes."""
 
 import importlib
 import sys
@@ -19,22 +19,27 @@ from dwindle.integrations.torch_loops import (
     refuse_deepspeed,
 )
 
-# integration: libraries that would do, what pip is asked for
+# module: libraries that would do, which are blocked, and what pip is asked for
 NEEDED = {
-    "transformers": ("transformers",),
-    "lightning": ("lightning", "lightning.pytorch", "pytorch_lightning"),
+    "transformers": (("transformers",), "transformers"),
+    "lightning": (("lightning", "lightning.pytorch", "pytorch_lightning"), "lightning"),
+    "optax": (("jax",), "optax"),
+    "keras": (("keras",), "keras"),
+    "keras_layers": (("keras",), "keras"),
+    "estimators": (("sklearn",), "sklearn"),
 }
 
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_an_absent_library_gives_the_install_line(name, monkeypatch):
-    """Importing a callback without its library says what to install."""
-    for library in NEEDED[name]:
+    """Importing what holds or finds without its library says what to install."""
+    libraries, extra = NEEDED[name]
+    for library in libraries:
         monkeypatch.setitem(sys.modules, library, None)  # import finds it blocked
     monkeypatch.delitem(sys.modules, f"dwindle.integrations.{name}", raising=False)
     with pytest.raises(MissingLibraryError) as raised:
         importlib.import_module(f"dwindle.integrations.{name}")
-    assert raised.value.extra == name
+    assert raised.value.extra == extra
 
 
 def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):

@@ -14,8 +14,7 @@ JAX = "frameworks/run_integrations_jax.py"
 KERAS = "frameworks/on_keras.py"
 KERAS_ASKS = "frameworks/on_keras_refusals.py"
 TRAINERS = "integrations/test_missing_trainers.py"
-ARRAYS = "integrations/test_missing_array_libraries.py"
-ABSENT = "test_an_absent_library_gives_its_install_line"
+ABSENT = (TRAINERS, "test_an_absent_library_gives_the_install_line")
 
 
 def _row(torch, jax=None, keras=None):
@@ -76,11 +75,8 @@ ROWS = {
     | {"optax": (JAX, FACTS), "Keras": (KERAS_ASKS, FACTS)},
     "a given fact": _row("test_the_user_is_believed"),
     "the library": {
-        "transformers": (TRAINERS, "test_an_absent_library_gives_the_install_line"),
-        "Lightning": (TRAINERS, "test_an_absent_library_gives_the_install_line"),
+        **dict.fromkeys(("transformers", "Lightning", "optax", "Keras"), ABSENT),
         "Accelerate": (TRAINERS, "test_accelerate_is_asked_for_when_it_is_called"),
-        "optax": (ARRAYS, ABSENT),
-        "Keras": (ARRAYS, ABSENT),
     },
     "a penalty": _row("test_a_penalty"),
     "two processes": _row("test_two_processes"),

@@ -161,26 +161,37 @@ def test_a_decay_scale_that_is_no_number_is_refused(mark):
     assert raised.value.name.startswith("decay_scale of")
 
 
-def test_a_half_life_that_was_set_is_resumed():
-    """The script begins as before; the checkpoint says what was set since."""
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("last", [False, True])
+def test_what_was_set_is_resumed(name, last):
+    """The script begins as before; the checkpoint says what was set since.
+
+    The state of the optimizer overwrites the knob, before or after the controller is
+    built; neither matters.
+    """
     runs = []
+    facts = {"half_life": "1 epoch", "batch_size": 10, "dataset_size": 100}
     for broken in (False, True):
-        weight = weight_of()
-        optimizer = AdamW([weight], lr=LR)
-        held = DecayController(optimizer, half_life="10 steps")
+        weight = weight_of(torch.float32)
+        optimizer = OPTIMIZERS[name]([weight], lr=LR, weight_decay=0.3)
+        held = DecayController(optimizer, **facts)
         for step in range(9):
             if step == 3:
-                held.half_life = "4 steps"
+                held.half_life, held.batch_size = "40 examples", 5
             if step == 6 and broken:
                 state = held.state_dict(), optimizer.state_dict()
-                optimizer = AdamW([weight], lr=LR)
-                optimizer.load_state_dict(state[1])
-                held = DecayController(optimizer, half_life="10 steps")
+                optimizer = OPTIMIZERS[name]([weight], lr=LR)
+                if last:
+                    optimizer.load_state_dict(state[1])
+                held = DecayController(optimizer, **facts)
+                if not last:
+                    optimizer.load_state_dict(state[1])
                 held.load_state_dict(state[0])
-            undriven_step(optimizer, weight)
-        runs.append((weight.tolist(), held.e_folds, held.half_life_steps))
+            weight.grad = torch.full_like(weight, (-1) ** step)
+            optimizer.step()
+        runs.append((weight.tolist(), held.e_folds, held._hold.owed, held.batch_size))
     assert runs[0] == runs[1]
-    assert runs[0][2] == 4
+    assert (held.half_life_steps, held.batch_size) == (8, 5)
 
 
 def test_another_half_life_in_the_script_counts_after_a_change_too(told):

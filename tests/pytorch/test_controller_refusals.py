@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 import torch
+from pytorch.certified_torch import classes
 from pytorch.held_path import START, TOLERANCES, off, undriven_step, weight_of
 from pytorch.planted_optimizers import (
     CannotStep,
@@ -18,20 +19,10 @@ from pytorch.planted_optimizers import (
 )
 from torch.optim import (
     ASGD,
-    LBFGS,
     SGD,
-    Adadelta,
-    Adafactor,
-    Adagrad,
     Adam,
-    Adamax,
     AdamW,
-    Muon,
-    NAdam,
-    RAdam,
     RMSprop,
-    Rprop,
-    SparseAdam,
 )
 
 from dwindle.decay.half_life import HalfLife
@@ -186,23 +177,20 @@ def test_a_group_that_should_rest_and_does_not():
         DecayController(DecaysSecretly(groups), half_life="10 steps")
 
 
-@pytest.mark.parametrize(
-    "build",
-    [
-        Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Muon, NAdam, RAdam, RMSprop,
-        Rprop, SGD, SparseAdam, LBFGS, partial(SGD, lr=0.1, momentum=0.9),
-        partial(Adam, decoupled_weight_decay=True), partial(ASGD, lambd=0),
-        partial(RMSprop, momentum=0.9),
-    ],
-    ids=lambda build: str(getattr(build, "__name__", build.__class__.__name__)),
-)  # fmt: skip
-def test_the_probe_and_the_controller_agree(build):
+OPTIONS = {"SGD": {"lr": 0.1, "momentum": 0.9}, "ASGD": {"lambd": 0}}
+
+
+def test_the_probe_and_the_controller_agree():
     """The knob is used where the probe says that it decouples, and by still SGD."""
-    weight = torch.nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
-    optimizer = build([weight])
-    by_knob = probe(optimizer).groups[0].decouples or build is SGD
-    held = DecayController(optimizer, half_life="10 steps")
-    assert held.mechanisms == ("native" if by_knob else "multiply",)
+    builds = [
+        partial(kind, **OPTIONS.get(name, {})) for name, kind in classes().items()
+    ]
+    still, decoupled = SGD, partial(Adam, decoupled_weight_decay=True)
+    for build in (*builds, still, decoupled, partial(RMSprop, momentum=0.9)):
+        optimizer = build([torch.nn.Parameter(torch.ones(2, 2, dtype=torch.float64))])
+        by_knob = probe(optimizer).groups[0].decouples or build is still
+        held = DecayController(optimizer, half_life="10 steps")
+        assert held.mechanisms == ("native" if by_knob else "multiply",), build
 
 
 FACT = {"caller": "DecayController", "has_epochs": True}

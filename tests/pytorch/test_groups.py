@@ -170,14 +170,6 @@ def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
     assert groups[0]["decay_scale"] == 1 / 12
 
 
-def test_an_unknown_normalization_is_an_error():
-    """Also where no weight decays, the name is checked."""
-    for model in (nn.Linear(2, 2), nn.LayerNorm(2)):
-        with pytest.raises(UnknownNameError) as caught:
-            decay_groups(model, normalization="layermean")
-        assert "layer-mean" in caught.value.nearest
-
-
 def test_numbers_out_of_range_are_refused():
     """Negative and unending numbers are refused before an optimizer meets them."""
     for name, words in [
@@ -192,6 +184,10 @@ def test_numbers_out_of_range_are_refused():
         with pytest.raises(RangeError) as caught:
             decay_groups(Tiny(), **words)
         assert caught.value.name == name, words
+    for model in (Tiny(), nn.LayerNorm(2)):  # also where no weight decays
+        with pytest.raises(UnknownNameError) as unknown:
+            decay_groups(model, normalization="layermean")
+        assert "layer-mean" in unknown.value.nearest
 
 
 def test_frozen_parameters_are_in_no_group():
@@ -319,19 +315,11 @@ def test_a_group_without_decay_stays_without():
     ]
     own = {r.name for r in decay_groups(model, groups=given).rows if r.decays}
     assert own == {"0.weight"}
-    assert decaying(model, groups=given, weight_decay=0.1) == {
-        "0.weight",
-        "1.weight",
-    }
-
-
-def test_groups_of_which_none_decays_decide_nothing():
-    """Adam's 0 in every group is no decision against decay: roles decide the scales."""
-    model = nn.Linear(2, 2)
-    optimizer = torch.optim.Adam(model.parameters())
-    made = decay_groups(model, groups=optimizer.param_groups)
-    assert [group["decay_scale"] for group in made] == [1.0, 0.0]
-    assert [group["weight_decay"] for group in made] == [0.0, 0.0]
+    both = {"0.weight", "1.weight"}
+    assert decaying(model, groups=given, weight_decay=0.1) == both
+    # Adam's 0 in every group is no decision against decay: roles decide the scales.
+    adam = torch.optim.Adam(model.parameters())
+    assert decaying(model, groups=adam.param_groups) == both
 
 
 def test_groups_that_are_not_of_the_model_are_refused():
@@ -364,11 +352,7 @@ def test_lr_scales_make_groups_with_an_lr_of_their_own():
         model.head.weight,
     )
     assert [lrs[id(p)] for p in layers] == [0.2, 0.4, 0.8]
-
-
-def test_lr_scales_multiply_the_lr_of_a_given_group():
-    """A group that has an lr keeps it, scaled; a tensor lr stays a tensor."""
-    model = nn.Linear(2, 2)
+    # A group that has an lr keeps it, scaled; a tensor lr stays a tensor.
     given = [{"params": model.parameters(), "lr": torch.tensor(0.5)}]
     made = decay_groups(model, groups=given, lr=9, lr_scales={"*": 0.5})
     assert [group["lr"] for group in made] == [torch.tensor(0.25)] * 2

@@ -118,50 +118,6 @@ def test_every_knob_that_is_a_penalty_agrees_with_convert():
     assert wrong == {}
 
 
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "nesterov": True}])
-def test_sgd_goes_the_same_way_as_with_its_own_weight_decay(options):
-    """30 steps of SGD with the penalty and with weight_decay on the weights agree."""
-    paths = []
-    for in_the_loss in (True, False):
-        torch.manual_seed(1)
-        model = net()
-        weights = [model[0].weight, model[3].weight]
-        others = [p for p in model.parameters() if all(p is not w for w in weights)]
-        decay = 0.0 if in_the_loss else 0.1
-        groups = [{"params": weights, "weight_decay": decay}, {"params": others}]
-        optimizer = torch.optim.SGD(groups, lr=0.05, **options)
-        penalty = L2Penalty(model, 0.1, convention="torch.optim.SGD")
-        inputs, targets = torch.randn(8, 3), torch.randn(8, 2)
-        for _ in range(30):
-            optimizer.zero_grad()
-            loss = nn.functional.mse_loss(model(inputs), targets)
-            (loss + penalty() if in_the_loss else loss).backward()
-            optimizer.step()
-        paths.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-    # Rounding of 30 steps, each of which adds two numbers in another order.
-    assert torch.allclose(*paths, rtol=1e-11, atol=1e-14)
-
-
-def test_a_summed_loss_goes_the_same_way_as_a_mean_one():
-    """Σ of losses at lr/B and mean loss at lr: the same run, a short last batch too."""
-    paths = []
-    for reduction in ("mean", "sum"):
-        torch.manual_seed(1)
-        model = net()
-        penalty = L2Penalty(model, 0.1, reduction=reduction)
-        data = torch.randn(10, 3)
-        for batch in data.split(4):  # 4, 4 and 2
-            size = len(batch) if reduction == "sum" else 1
-            optimizer = torch.optim.SGD(model.parameters(), lr=0.1 / size)
-            optimizer.zero_grad()
-            per_example = model(batch).square().sum(dim=1)
-            loss = getattr(per_example, reduction)()
-            (loss + penalty(batch_size=len(batch))).backward()
-            optimizer.step()
-        paths.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-    assert torch.allclose(*paths, rtol=1e-12, atol=1e-14)  # rounding of three steps
-
-
 def test_only_weights_are_penalized_unless_one_says_more():
     """Biases and gains are left out; patterns and embeddings are as in decay_groups."""
     model = nn.ModuleDict({"wte": nn.Embedding(4, 3), "net": net()})
@@ -319,9 +275,12 @@ def test_autocast_and_no_grad_change_nothing():
 
 
 def test_the_strength_can_be_scheduled():
-    """Setting the strength changes the next term; its range is kept."""
-    penalty = L2Penalty(net(), X)
-    before = penalty().item()
+    """Setting it changes the next term; its range is kept. So can the batch size."""
+    penalty = L2Penalty(net(), X, reduction="sum")
+    before = penalty(batch_size=1).item()
+    for size in (4, 2):  # a short last batch
+        assert penalty(batch_size=size).item() == digits(size * before, rel=ROUNDING)
+    penalty.batch_size = 1
     penalty.strength = 2 * X
     assert penalty().item() == digits(2 * before, rel=ROUNDING)
     penalty.strength = 0
