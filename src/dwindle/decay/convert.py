@@ -32,8 +32,8 @@ from dwindle.decay.python_inputs import (
     read_target,
     runs_of_sides,
 )
-from dwindle.decay.refusals import refusal
-from dwindle.decay.refused import refused
+from dwindle.decay.refusals import refused
+from dwindle.decay.routes import refusal
 from dwindle.decay.setting import at_peak, read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 from dwindle.plain import Plain

@@ -34,7 +34,7 @@ from dwindle.decay.half_life import (
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import PENALTIES, Penalty
-from dwindle.decay.refused import refused
+from dwindle.decay.refusals import refused
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError
 

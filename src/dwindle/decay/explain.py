@@ -288,16 +288,7 @@ class _Explainer:
     def explanation(self) -> Explanation:
         """Return everything that follows from the facts."""
         shrink = self._of_shrink("a shrink per step", shrink_from_number)
-        share = self._share_of_run()
-        if share is None:
-            e_folds = self._of_shrink("e-folds", e_folds_from_number)
-            kept = self._of_shrink("what the run leaves", survival_from_number)
-        else:
-            e_folds, kept = math.log(2) / share, 2 ** (-1 / share)
-        of_steps = self._on_clocks(self._half_life_steps(shrink))
-        at_peak = average = {**of_steps, **self._own_clock()}
-        if share is None:
-            average = dict(self._on_clocks(self._average_steps(e_folds, kept)))
+        at_peak, average, e_folds, kept = self._over_time(shrink)
         settled = self._settled(shrink, kept)
         penalty = self._penalty()
         notes = remarks.by_importance(
@@ -379,30 +370,38 @@ class _Explainer:
             return None
         return self._attempt(what, lambda: formula(self._knob, self._number, self._run))
 
-    def _share_of_run(self) -> float | None:
-        """Return a half-life that is a share of a run of unknown length."""
-        is_share = self._knob.is_half_life and self._knob.clock == "run"
-        is_open = "steps" not in self._run.quantities() and self._run.is_constant
-        return self._number if is_share and is_open and self._number else None
-
-    def _own_clock(self) -> dict[str, float]:
-        """Return a half-life that was typed, which no fact has to be known for."""
+    def _over_time(
+        self, shrink: float | None
+    ) -> tuple[ClockTimes, ClockTimes, float | None, float | None]:
+        """Return half-lives at the peak and on average, e-folds, and what is left."""
+        run, number = self._run, self._number
         clock = self._knob.clock if self._knob.is_half_life else None
-        return {clock: self._number} if clock and 0 < self._number < math.inf else {}
-
-    def _half_life_steps(self, shrink: float | None) -> float | None:
-        if shrink is None:
-            return None
-        clock = self._knob.clock
-        if clock and self._knob.is_half_life:  # of a tiny one s keeps no digit
-            return HalfLife(self._number, clock).in_steps(self._run)
-        return half_life_from_shrink(shrink)
-
-    def _average_steps(self, e_folds: float | None, kept: float | None) -> float | None:
+        steps = None
+        if shrink is not None:  # of a tiny half-life s keeps no digit
+            half_life = HalfLife(number, clock) if clock else None
+            steps = (
+                half_life.in_steps(run) if half_life else half_life_from_shrink(shrink)
+            )
+        # One that was typed is known without any fact.
+        typed: dict[str, float] = {}
+        if clock and 0 < number < math.inf:
+            typed[clock] = number
+        if (
+            clock == "run"
+            and number
+            and run.is_constant
+            and "steps" not in run.quantities()
+        ):
+            at_peak = {**self._on_clocks(steps), **typed}
+            return at_peak, at_peak, math.log(2) / number, 2 ** (-1 / number)
+        e_folds = self._of_shrink("e-folds", e_folds_from_number)
+        kept = self._of_shrink("what the run leaves", survival_from_number)
+        at_peak = {**self._on_clocks(steps), **typed}
+        average = None
         # After a swing through zero the size of what is left gives no rate.
-        if e_folds is None or kept is None or kept < 0 or e_folds < 0:
-            return None
-        return average_half_life_steps(e_folds, run=self._run)
+        if e_folds is not None and kept is not None and min(e_folds, kept) >= 0:
+            average = average_half_life_steps(e_folds, run=run)
+        return at_peak, dict(self._on_clocks(average)), e_folds, kept
 
     def _on_clocks(self, steps: float | None) -> ClockTimes:
         if steps is None or not 0 < steps < math.inf:

@@ -17,9 +17,9 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.families import STAYS, course_of, family_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import default_note, facts_of
+from dwindle.decay.remarks import sentence
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError
-from dwindle.plain import table_beside
 
 Fidelity = Literal[
     "same-trajectory",
@@ -38,12 +38,6 @@ PROMISES: Mapping[Fidelity, str] = {
 Keep = Literal["step", "epoch", "run"]
 # Taken where no length is given: the averages of a longer run are the same to 1e-3.
 ASSUMED_STEPS = 10_000
-_TEXTS = table_beside(__file__)
-
-
-def _sentence(name: str, /, **values: object) -> str:
-    text: str = _TEXTS[name]
-    return text.format(**values)
 
 
 class Promise(NamedTuple):
@@ -205,9 +199,9 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
         *(_own_rule(knob) for knob in (source, target) if not pair.is_one_knob),
         _same_weights(pair),
         *_otherwise(pair),
-        _sentence("same-updates") if not pair.is_one_knob and pair.is_same_step else "",
+        sentence("same-updates") if not pair.is_one_knob and pair.is_same_step else "",
         *(
-            _sentence("mean-loss", name=knob.name)
+            sentence("mean-loss", name=knob.name)
             for knob, run in pair.sides
             if knob.family is not None and not _summed_losses(knob, run)
         ),
@@ -265,8 +259,8 @@ def of_total(
     has_no_length = has_no_length and steps_of(as_given.after) is None
     found = [
         *rounding,
-        _sentence("what-is-kept", what=kept or TOTAL, courses=_courses(as_given)),
-        _sentence("no-length", steps=ASSUMED_STEPS) if has_no_length else "",
+        sentence("what-is-kept", what=kept or TOTAL, courses=_courses(as_given)),
+        sentence("no-length", steps=ASSUMED_STEPS) if has_no_length else "",
         *_of_knobs(as_given),
         _same_weights(as_given),
         _updates(as_given),
@@ -284,7 +278,7 @@ def of_number(pair: Pair) -> Promise:
         "" if pair.is_same_step or not family else family.reason("Either", pair.source),
         *(_own_rule(knob) for knob, _ in pair.sides),
         _same_weights(pair),
-        _sentence("same-updates"),
+        sentence("same-updates"),
     ]
     return _promise("same-trajectory" if pair.is_same_step else "approximate", found)
 
@@ -332,7 +326,7 @@ def _same_weights(pair: Pair) -> str:
     source, target = pair.source, pair.target
     if not (source.skips and target.skips) or pair.are_same_weights:
         return ""
-    return _sentence(
+    return sentence(
         "same-weights",
         source=source.name,
         source_skips=source.skips,
@@ -344,9 +338,9 @@ def _same_weights(pair: Pair) -> str:
 def _otherwise(pair: Pair) -> Iterator[str]:
     """Yield why steps of one update are not the same on both sides."""
     if pair.is_same_update and pair.starts_differently:
-        yield _sentence("first-step")
+        yield sentence("another-first-step")
     elif pair.is_same_update and pair.is_coarse:
-        yield _sentence("coarse", dtype=pair.after.dtype)
+        yield sentence("coarse", dtype=pair.after.dtype)
 
 
 def _own_rule(knob: Knob) -> str:
@@ -374,10 +368,10 @@ def _of_other_runs(pair: Pair) -> Iterator[str]:
         size, lr = before.batch_size, "that many times the lr"
         if after.loss == "sum":
             size, lr = after.batch_size, "the lr divided by that"
-        yield _sentence("other-loss", size=size, lr=lr)
+        yield sentence("other-loss", size=size, lr=lr)
     families = [family_of(knob) for knob, _ in pair.sides]
     if before != after and all(each and each.has_half_life for each in families):
-        yield _sentence("other-lr")
+        yield sentence("other-lr")
 
 
 def _of_courses(pair: Pair) -> Iterator[str]:
@@ -387,13 +381,13 @@ def _of_courses(pair: Pair) -> Iterator[str]:
             momentum = facts_of(knob, run).momentum
             # The mean age of what a momentum sums: Σ k μ^k over Σ μ^k.
             late = momentum / (1 - momentum)
-            yield _sentence("memory", name=knob.name, momentum=momentum, late=late)
+            yield sentence("memory", name=knob.name, momentum=momentum, late=late)
     for knob, _ in pair.sides:
         if falls_by_itself(knob):
-            yield _sentence("falling", name=knob.name)
+            yield sentence("falling", name=knob.name)
     if course_of(pair.source) != course_of(pair.target) and not pair.are_alike:
         knob = pair.target if pair.source.is_rate else pair.source
-        yield _sentence("other-course", name=knob.name, then=course_of(knob).text)
+        yield sentence("other-course", name=knob.name, then=course_of(knob).text)
 
 
 def _quoted_at_peak(pair: Pair) -> str:
@@ -405,7 +399,7 @@ def _quoted_at_peak(pair: Pair) -> str:
     kind, of_what = "Shrink", " lr" if is_of_lr else " of the lr and of the decay"
     if rate.clock is not None:
         kind = "Half-life" if rate.is_half_life else "Timescale"
-    return _sentence("at-peak", kind=kind, of_what=of_what)
+    return sentence("at-peak", kind=kind, of_what=of_what)
 
 
 def _updates(pair: Pair) -> str:
@@ -413,19 +407,19 @@ def _updates(pair: Pair) -> str:
     if source.is_rate or target.is_rate or pair.is_one_knob:
         return ""
     if source.update and source.update == target.update:
-        return _sentence("same-updates")
+        return sentence("same-updates")
     if source.algorithm and source.algorithm == target.algorithm:
-        return _sentence("two-variants")
-    return _sentence("other-updates")
+        return sentence("two-variants")
+    return sentence("other-updates")
 
 
 def _of_lengths(pair: Pair, *, with_length: bool = True) -> Iterator[str]:
     """Yield that a run of another length, or of other facts, is another run."""
     before, after = steps_of(pair.before), steps_of(pair.after)
     if with_length and None not in (before, after) and before != after:
-        yield _sentence("other-length", after=after, before=before)
+        yield sentence("other-length", after=after, before=before)
     if pair.before != pair.after:
-        yield _sentence("other-run")
+        yield sentence("other-run")
 
 
 def _courses(pair: Pair) -> str:
@@ -446,6 +440,6 @@ def _courses(pair: Pair) -> str:
             f"{text} ({shape})" for text, shape in zip(courses, shapes, strict=True)
         ]
     if courses[0] == courses[1]:
-        return _sentence("one-course", course=courses[0])
+        return sentence("one-course", course=courses[0])
     names = {"source": pair.source.name, "target": pair.target.name}
-    return _sentence("two-courses", before=courses[0], after=courses[1], **names)
+    return sentence("two-courses", before=courses[0], after=courses[1], **names)

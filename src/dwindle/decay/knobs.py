@@ -96,7 +96,12 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
         return everything
     folded = words.casefold()
     about = re.compile(rf"(?<![a-z]){re.escape(folded)}")
-    alike = [knob for knob in everything if _matches(knob, folded)] or [
+    alike = [
+        knob
+        for knob in everything
+        if folded in {knob.family, knob.penalty, library_of(knob)}
+        or any(folded in name.casefold() for name in (knob.name, *knob.aliases))
+    ] or [
         knob
         for knob in everything
         for texts in [(knob.note, knob.formula, knob.unit, knob.source)]
@@ -121,12 +126,6 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
         if name.partition(".")[0].casefold() == folded
     ]
     return tuple(dict.fromkeys((*named, *first, *alike)))
-
-
-def _matches(knob: Knob, folded: str) -> bool:
-    if folded in {knob.family, knob.penalty, library_of(knob)}:
-        return True
-    return any(folded in name.casefold() for name in (knob.name, *knob.aliases))
 
 
 def library_of(knob: Knob) -> str:

@@ -35,7 +35,6 @@ from dwindle.decay.long_runs import (
     LONGEST_WALK,
     NODES,
     Left,
-    Part,
     Rates,
     Stretch,
     increasing_root,
@@ -301,7 +300,11 @@ def _memory(
         remedy = "Lower the weight decay or the momentum."
         raise RangeError("steps", run.total_steps, must, remedy)
     memory = math.ceil(_NO_DIGIT / math.log(left)) if left else 1
-    walks = sum(map(_walks, together(*course)))
+    # Where the lr moves, every node of a sum walks as far back.
+    walks = sum(
+        1 if part.at(part.start) == part.at(part.stop - 1) else 1 + NODES
+        for part in together(*course)
+    )
     if memory * walks > most_walked:
         most = math.exp(_NO_DIGIT * walks / most_walked)
         must = f"at most {most:.3g} in a long run with such a schedule"
@@ -327,13 +330,6 @@ def _slowest(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> float
         )
         left = max(left, *(_deviation_left(knob, each) for each in here))
     return left
-
-
-def _walks(part: Part) -> int:
-    """Return about how many times a part of the run walks as far as the memory."""
-    is_level = part.at(part.start) == part.at(part.stop - 1)
-    # Where the lr moves, every node of a sum does.
-    return 1 if is_level else 1 + NODES
 
 
 def _deviation_left(knob: float, run: Run) -> float:

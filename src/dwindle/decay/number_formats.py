@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.decay.refused import refused
+from dwindle.decay.refusals import refused
 from dwindle.errors import UnknownNameError
 
 Rounding = Literal["fine", "coarse", "stalls", "dead"]

@@ -49,7 +49,13 @@ def resolved(knob: Knob, run: Run) -> Run:
             "Leave --wd-schedule out, or name an optimizer such as torch.optim.SGD."
         )
         raise RangeError("decay_schedule", str(run.decay_schedule), must, remedy)
-    own = _of_momentum(knob, run) | _of_betas(knob, run)
+    own, betas = _of_momentum(knob, run), knob.options.betas
+    if betas is not None and len(betas) == len(run.betas):
+        there, cycled = (
+            run.betas if run.is_given("betas") else betas,
+            run.schedule.cycled_momentum,
+        )
+        own["betas"] = (cycled[0], there[1]) if cycled else there
     changes = {name: each for name, each in own.items() if getattr(run, name) != each}
     return replace(run, **changes) if changes else run  # type: ignore[arg-type]  # by name
 
@@ -72,14 +78,6 @@ def _of_momentum(knob: Knob, run: Run) -> dict[str, object]:
             raise nesterov_needs_momentum(0.0)
         own["nesterov"] = False
     return own
-
-
-def _of_betas(knob: Knob, run: Run) -> dict[str, object]:
-    betas, cycled = knob.options.betas, run.schedule.cycled_momentum
-    if betas is None or len(betas) != len(run.betas):
-        return {}
-    there = run.betas if run.is_given("betas") else betas
-    return {"betas": (cycled[0], there[1]) if cycled else there}
 
 
 def facts_of(knob: Knob, run: Run) -> Run:
@@ -135,19 +133,15 @@ def runs_at_knobs(*sides: tuple[Knob, Run]) -> tuple[Run, ...]:
 
 def schedule_notes(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
     """Return a sentence for each side whose trainer's default schedule is used."""
-    return tuple(
-        f"{knob.name} was given no schedule: {shape}, its own default, is used."
-        for knob, run in sides
-        if (shape := knob.options.schedule) and _is_default(shape, run.schedule)
-    )
-
-
-def _is_default(name: str, schedule: Schedule) -> bool:
-    default = _BY_TRAINERS[name]
-    # One that counts steps is another object once the length of the run is known.
-    return schedule is default or bool(
-        default.counted and schedule.shape == default.shape
-    )
+    notes = []
+    for knob, run in sides:
+        if (name := knob.options.schedule) is not None:
+            default, here = _BY_TRAINERS[name], run.schedule
+            # One that counts steps is another once the length of the run is known.
+            if here is default or (default.counted and here.shape == default.shape):
+                own = f"{name}, its own default, is used"
+                notes.append(f"{knob.name} was given no schedule: {own}.")
+    return tuple(notes)
 
 
 def default_note(knob: Knob, run: Run) -> str:

@@ -17,7 +17,7 @@ from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
-from dwindle.decay.refused import refused
+from dwindle.decay.refusals import refused
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.setting import Value

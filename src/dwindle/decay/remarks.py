@@ -81,6 +81,11 @@ class Remark(Plain):
 _TEXTS = table_beside(__file__)
 
 
+def sentence(name: str, /, **values: object) -> str:
+    """Return a text of ``remarks.toml`` by its name, where it needs no code."""
+    return Remark.of(name, **values).text
+
+
 def by_importance(found: Iterable[Remark]) -> tuple[Remark, ...]:
     """Return remarks with the most important first, each once."""
     return tuple(sorted(dict.fromkeys(found), key=lambda each: _ORDER.index(each.code)))
@@ -135,7 +140,7 @@ def instead_of(knob: Knob) -> str:
 
 def for_gradient_rms(knob: Knob) -> str:
     """Return which fact makes it a rate, where gradients alone divide the decay."""
-    return Remark.of("for-gradient-rms").seen if divides_by_gradients(knob) else ""
+    return sentence("for-gradient-rms") if divides_by_gradients(knob) else ""
 
 
 def of_unused(facts: Mapping[str, str]) -> Iterator[Remark]:

@@ -164,20 +164,17 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
         why_not = "the knob is normalized by layer already"
     if why_not:
         return Prediction(factor=None, why_not=why_not)
+    # A name is module.Class:variant, and the papers name the class.
+    optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
+    family = knob.family or (OF_A_RATE if knob.is_rate else SGD).name
+    if family_of(knob) is DECOUPLED and optimizer in rule.decoupled_optimizers:
+        family = rule.families[0]
     return predict(
         rule,
-        family=_family_for(rule, knob),
+        family=family,
         before=before.quantities(),
         after=after.quantities(),
     )
-
-
-def _family_for(rule: Rule, knob: Knob) -> str:
-    # A name is module.Class:variant, and the papers name the class.
-    optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
-    if family_of(knob) is DECOUPLED and optimizer in rule.decoupled_optimizers:
-        return rule.families[0]
-    return knob.family or (OF_A_RATE if knob.is_rate else SGD).name
 
 
 def _attempted(

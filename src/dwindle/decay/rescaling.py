@@ -1,6 +1,6 @@
 """Rescaling: a decay before a change of scale and after it, and how it is drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dwindle.decay.evidence.peers import family_of_evidence
@@ -127,7 +127,7 @@ class Rescaling(Shown, Plain):
         return Sheet(
             parts=(
                 Line(text=self.knob, style="bold cyan", indent=2, whole=True),
-                *_Answer(self, face).parts(),
+                *self._answer(face),
                 *(("", pointed(notes)) if notes else ()),
                 *(_whole_table(self) if all_rules else ()),
             )
@@ -136,22 +136,18 @@ class Rescaling(Shown, Plain):
     _drawn = drawn
 
     def __repr__(self) -> str:
-        typed, value = KNOBS[self.knob].typed, self.recommendation.value
-        there = typed(value, digits=2)
-        return f"<Rescaling: {self.knob} = {typed(self.before.value)}, then {there}>"
+        there = self._typed(self.recommendation.value, digits=2)
+        return (
+            f"<Rescaling: {self.knob} = {self._typed(self.before.value)}, then {there}>"
+        )
 
+    @property
+    def _typed(self) -> Callable[..., str]:
+        return KNOBS[self.knob].typed
 
-class _Answer:
-    """Draws what to type; owns nothing but what it was given."""
-
-    def __init__(self, found: Rescaling, face: Face) -> None:
-        self._found, self._there = found, found.recommendation
-        self._face = face
-        self._typed = KNOBS[found.knob].typed
-
-    def parts(self) -> Iterator[Drawable | str]:
+    def _answer(self, face: Face) -> Iterator[Drawable | str]:
         """Yield the answer, its reasons, and what would decide it."""
-        there = self._there
+        there = self.recommendation
         if there.is_undecided:
             # Measured, and yet so wide: too little, or with results that differ.
             assumed = any(each.is_assumed for each in there.reasons)
@@ -159,24 +155,24 @@ class _Answer:
             who = "nobody has" if is_open else "too few have"
             title = f"{who} measured this kind: {KINDS[there.kind_of_run]}"
             yield Line(text=title, style="bold", indent=2)
-        for line in self._values():
+        for line in self._values(face):
             yield Line(text=line, style="bold", indent=2)
-        if self._found.runs[0] != self._found.runs[1] and self._found.before.value:
-            yield from ("", facts(self._rows(), indent=2))
+        if self.runs[0] != self.runs[1] and self.before.value:
+            yield from ("", facts(self._rows(face), indent=2))
             if there.experiment:
                 # Recipes may do without; the number before is a value then.
-                value = there.value or self._found.before.value
-                yield _command(there.experiment, self._found.knob, value)
+                value = there.value or self.before.value
+                yield _command(there.experiment, self.knob, value)
 
-    def _values(self) -> Iterator[str]:
-        there, was = self._there, self._typed(self._found.before.value)
+    def _values(self, face: Face) -> Iterator[str]:
+        there, was = self.recommendation, self._typed(self.before.value)
         if there.value is None:
             yield "no value can be recommended"
             return
-        if self._found.runs[0] == self._found.runs[1]:
+        if self.runs[0] == self.runs[1]:
             yield f"type {was}   (nothing changes)"
             return
-        if not self._found.before.value:
+        if not self.before.value:
             yield "type 0   (nothing decays, before and after)"
             return
         verb, span = "perhaps" if there.is_undecided else "type", self._range(there)
@@ -190,7 +186,7 @@ class _Answer:
             if each.value is not None and (value, span) != shown:
                 span = f"   ({span})" if span else "  "
                 when, name, choice = _OTHERWISE[each.kind_of_run]
-                how = self._face.given.format(name=name, value=choice)
+                how = face.given.format(name=name, value=choice)
                 yield f"or {value}{span} if {when}: {how}"
 
     def _value(self, there: Recommendation) -> str:
@@ -201,8 +197,8 @@ class _Answer:
         low, high = (self._typed(_rounded(each, there.digits)) for each in ends)
         return f"{low} to {high}" if low != high else ""
 
-    def _rows(self) -> dict[str, Cell]:
-        there, wanted = self._there, self._there.experiment
+    def _rows(self, face: Face) -> dict[str, Cell]:
+        there, wanted = self.recommendation, self.recommendation.experiment
         candidates = " · ".join(
             # Of a knob that is no coefficient, the same λ is another number.
             f"{_LABELS.get(each.rule, each.rule)} "
@@ -216,7 +212,7 @@ class _Answer:
             "kind": "" if there.is_undecided else KINDS[there.kind_of_run],
             "candidates": candidates,
             "unchanged": self._unchanged(),
-            "rules": "" if candidates else self._rules(),
+            "rules": "" if candidates else self._rules(face),
             "to decide": f"two values of {wanted.quantity}, about {wanted.trainings} "
             "trainings:"
             if wanted
@@ -225,28 +221,30 @@ class _Answer:
 
     def _ends(self) -> str:
         """Return shape and ends of a decay that has a schedule, then and before."""
-        values = (self._there.value, self._found.before.value)
+        values = (self.recommendation.value, self.before.value)
         there, was = (
             run.decay_schedule.ends_of(_rounded(value, 2))
-            for run, value in zip(reversed(self._found.runs), values, strict=True)
+            for run, value in zip(reversed(self.runs), values, strict=True)
         )
         return f"{there} (it was {was})" if there and was else there
 
     def _because(self) -> Cell:
         """Return a line for each part of the change, its columns below each other."""
         # A number that is no coefficient, as a half-life or C, goes another way.
-        knob = KNOBS[self._found.knob]
+        knob = KNOBS[self.knob]
         what = "decay of a step" if knob.is_rate else "value" if knob.family else "λ"
         # Whole steps hardly ever make the same tokens: that is no change to speak of.
         shown = [
             each
-            for each in self._there.reasons
+            for each in self.recommendation.reasons
             if each.quantity in _REGIMES or _times(each.ratio) != "×1"
         ]
-        rows = [(_change(each), _effect(each, what)) for each in shown]
-        if not rows:
-            return "" if self._there.value is None else "the decay of a step stays"
-        counts = [_records(each) for each in shown]
+        cells = [_reason_cells(each, what) for each in shown]
+        if not cells:
+            return (
+                "" if self.recommendation.value is None else "the decay of a step stays"
+            )
+        rows, counts = [row for *row, _ in cells], [records for *_, records in cells]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         if sum(widths) + max(map(len, counts)) > _ROOM:
             # Folded at the edge of a terminal, no number would be beside its range.
@@ -262,7 +260,7 @@ class _Answer:
         )
 
     def _unchanged(self) -> str:
-        before, after = self._found.before, self._found.unchanged
+        before, after = self.before, self.unchanged
         if before.e_folds is None or after.e_folds is None:
             return ""
         was, now = number(before.e_folds), number(after.e_folds)
@@ -271,15 +269,15 @@ class _Answer:
             return f"{value} would remove {now} e-folds over the run, as before"
         return f"{value} would remove {now} e-folds over the run instead of {was}"
 
-    def _rules(self) -> str:
-        knob = KNOBS[self._found.knob]
-        cell = cell_of(self._there.kind_of_run, family_of_evidence(knob))
-        known = {each.rule: each for each in self._found.rules if each.applies}
+    def _rules(self, face: Face) -> str:
+        knob = KNOBS[self.knob]
+        cell = cell_of(self.recommendation.kind_of_run, family_of_evidence(knob))
+        known = {each.rule: each for each in self.rules if each.applies}
         best = [known[name] for name in cell.rules if name in known][:_MOST_RULES]
         shown = {each.rule: each.value for each in best}
-        shown[_UNCHANGED] = self._found.before.value
+        shown[_UNCHANGED] = self.before.value
         values = (f"{name} {self._typed(each)}" for name, each in shown.items())
-        return f"{' · '.join(values)}  {self._face.all_rules}"
+        return f"{' · '.join(values)}  {face.all_rules}"
 
 
 def _is_of_recipes(there: Recommendation) -> bool:
@@ -291,34 +289,28 @@ def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else float(f"{value:.{digits}g}")
 
 
-def _change(reason: Reason) -> str:
+def _reason_cells(reason: Reason, what: str) -> tuple[str, str, str]:
+    """Return a part of the change, what it makes of a number, and who has seen it."""
+    changed = f"{_QUANTITIES.get(reason.quantity, reason.quantity)} "
+    changed += _times(reason.ratio)
+    if reason.beside:
+        others = (f"{name} {_times(ratio)}" for name, ratio in reason.beside.items())
+        changed = f"{changed} with {' and '.join(others)}"
     if reason.quantity in _REGIMES:
-        return _REGIMES[reason.quantity].format(times=number(reason.ratio))
-    first = (
-        f"{_QUANTITIES.get(reason.quantity, reason.quantity)} {_times(reason.ratio)}"
-    )
-    others = [f"{name} {_times(ratio)}" for name, ratio in reason.beside.items()]
-    return " with ".join([first, " and ".join(others)]) if others else first
+        changed = _REGIMES[reason.quantity].format(times=number(reason.ratio))
+    factors = (reason.factor, reason.factor_low, reason.factor_high)
+    middle, low, high = (number(_rounded(each, 2)) for each in factors)
+    kind = "recipes" if reason.quantity in KINDS else "measured"
+    records = f"{reason.records} {kind}"
+    if not reason.records:
+        records = f"{reason.restated} restated" if reason.restated else "assumed"
+    return changed, f"{what} ×{middle} ({low} to {high})", records
 
 
 def _times(ratio: float) -> str:
     """Return a ratio as people say it: ×8, ×1/3, ×0.45."""
     share = round(1 / ratio, 6)
     return f"×1/{share:g}" if share > 1 and share.is_integer() else f"×{number(ratio)}"
-
-
-def _effect(reason: Reason, what: str) -> str:
-    middle, low, high = (
-        number(_rounded(each, 2))
-        for each in (reason.factor, reason.factor_low, reason.factor_high)
-    )
-    return f"{what} ×{middle} ({low} to {high})"
-
-
-def _records(reason: Reason) -> str:
-    if not reason.records:
-        return f"{reason.restated} restated" if reason.restated else "assumed"
-    return f"{reason.records} {'recipes' if reason.quantity in KINDS else 'measured'}"
 
 
 def _command(wanted: Experiment, knob: str, value: float) -> Line:
@@ -416,10 +408,12 @@ def _answers(found: Rescaling) -> Table:
             each.rule,
             number(each.value),
             *_effects(each, clock, with_penalty=has_penalty),
-            _worth(each),
+            (each.keeps, Styled(f"{each.evidence}{doubt}", "dim")),
         )
         # What was measured first; the order of the table stays within both.
         for each in sorted(found.rules, key=lambda answer: not answer.measured)
+        for silent in [", ".join(each.silent_on).replace("_", " ")]
+        for doubt in [f"; does not cover {silent}" if silent else ""]
         if each.applies
     ]
     return Table(columns=columns, rows=rows, indent=2)
@@ -431,9 +425,3 @@ def _effects(
     half_life = time_cell(clock, of.half_life) if of.half_life else number(None)
     penalty = number(of.penalty) if with_penalty else ""
     return half_life, number(of.e_folds), penalty
-
-
-def _worth(answer: RuleAnswer) -> tuple[str, ...]:
-    silent = ", ".join(answer.silent_on).replace("_", " ")
-    doubt = f"; does not cover {silent}" if silent else ""
-    return answer.keeps, Styled(f"{answer.evidence}{doubt}", "dim")

@@ -32,8 +32,16 @@ class Setting:
 def read_setting(value: Value, knob_name: str) -> Setting:
     """Read a value for a knob; a half-life becomes a number on its own clock."""
     knob = resolve_knob(knob_name)
-    if knob.wants_clock or (knob.is_half_life and not _is_plain_number(value)):
-        return _half_life(value, knob)
+    is_plain = _is_plain_number(value)
+    if knob.wants_clock or (knob.is_half_life and not is_plain):
+        time = (
+            HalfLife.parse(value) if isinstance(value, str) and not is_plain else value
+        )
+        if not isinstance(time, HalfLife):
+            raise RangeError(knob.name, value, "a time with its clock", _CLOCK_REMEDY)
+        if knob.clock not in {None, time.clock}:
+            raise RangeError(knob.name, time, f"in {knob.clock}", _CLOCK_REMEDY)
+        return Setting(_clocked(time.clock), time.value)
     number, (must, fits) = number_of(knob.name, value), _range_of(knob)
     if not fits(number):
         raise RangeError(knob.name, number, must, f"It is read as: {knob.formula}.")
@@ -89,16 +97,6 @@ def _is_plain_number(value: Value) -> bool:
     if isinstance(value, str):
         return "%" not in value and read_number(value) is not None
     return not isinstance(value, HalfLife)
-
-
-def _half_life(value: Value, knob: Knob) -> Setting:
-    if isinstance(value, str) and not _is_plain_number(value):
-        value = HalfLife.parse(value)
-    if not isinstance(value, HalfLife):
-        raise RangeError(knob.name, value, "a time with its clock", _CLOCK_REMEDY)
-    if knob.clock not in {None, value.clock}:
-        raise RangeError(knob.name, value, f"in {knob.clock}", _CLOCK_REMEDY)
-    return Setting(_clocked(value.clock), value.value)
 
 
 def _range_of(knob: Knob) -> tuple[str, Callable[[float], bool]]:

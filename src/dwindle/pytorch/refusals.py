@@ -1,5 +1,5 @@
 """Refusals of torch's rooms: the texts of ``refusals.toml``, filled in last."""
 
-from dwindle.decay.refused import refusals_beside
+from dwindle.decay.refusals import refusals_beside
 
 refused = refusals_beside(__file__)

@@ -17,7 +17,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import no_decay_at_lr_0, runs_at_knobs
 from dwindle.decay.python_inputs import RunLike, read_target
-from dwindle.decay.refused import refused
+from dwindle.decay.refusals import refused
 from dwindle.decay.remarks import instead_of
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, target_knob
