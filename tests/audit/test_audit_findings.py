@@ -1,13 +1,21 @@
-"""An audit: its order, its exit code, its JSON, and what a terminal shows of it."""
+"""An audit: its codes, its order, its JSON, and what a terminal shows of it."""
 
 import io
 import json
 import re
+from itertools import product
 
 import pytest
+from architecture.source import ROOT
 from rich.console import Console
 
-from dwindle.audit.codes import CODES, filled_in
+from dwindle.audit.codes import (
+    CODES,
+    SEVERITIES,
+    codes_of,
+    filled_in,
+    resolve_code,
+)
 from dwindle.audit.findings import (
     Finding,
     GroupLine,
@@ -80,13 +88,6 @@ def test_selecting_and_ignoring():
     with pytest.raises(UnknownNameError) as raised:
         audit.selected(["DW9"])
     assert raised.value.name == "DW9"
-
-
-def test_a_finding_has_a_code_that_is_known():
-    """A finding cannot have a code without a page."""
-    with pytest.raises(UnknownNameError) as raised:
-        Finding(code="DW999")
-    assert raised.value.name == "DW999"
 
 
 def test_a_sentence_without_its_values_is_left_out():
@@ -176,6 +177,10 @@ def test_nothing_is_cut_in_a_terminal():
         assert re.sub(r"\s", "", LONG) in re.sub(r"\s", "", text)
         for each in ("25.6M", "0.0001", "coupled-sgd", "1.39 epochs"):
             assert each in text, width
+    # float32 needs no column; anything else does.
+    assert "dtype" not in text
+    narrow = GroupLine(group="1", dtype="bfloat16")
+    assert "bfloat16" in str(Audit(target="t", table=(GROUP, narrow)))
 
 
 def test_a_line_to_copy_is_whole_in_the_text():
@@ -186,13 +191,6 @@ def test_a_line_to_copy_is_whole_in_the_text():
     audit = Audit(target="t", findings=found)
     assert str(audit).splitlines().count(f"            {LONG}") == 1
     assert [each["line"] for each in audit.as_dict()["findings"]] == [LONG, LONG]
-
-
-def test_the_dtype_has_a_column_where_it_is_unusual():
-    """float32 needs none; anything else does."""
-    assert "dtype" not in str(Audit(target="t", table=(GROUP,)))
-    narrow = GroupLine(group="1", dtype="bfloat16")
-    assert "bfloat16" in str(Audit(target="t", table=(GROUP, narrow)))
 
 
 def test_names_are_neither_markup_nor_tags():
@@ -209,3 +207,54 @@ def test_names_are_neither_markup_nor_tags():
     shown = audit._repr_html_()
     assert "<script" not in shown
     assert shown.count("&lt;script&gt;") == 7
+
+
+def test_every_code_has_a_whole_page():
+    """Each says what, why, how it is found, what to write, and the source."""
+    wrong = [
+        code
+        for name, code in CODES.items()
+        if not re.fullmatch(r"DW\d{3}", name)
+        or code.severity not in SEVERITIES
+        or not code.title[0].islower()
+        or code.title.endswith((".", " "))
+        or not all(text.endswith((".", "²")) for text in (code.why, code.found))
+        or not code.source
+        or "" not in code.cases
+    ]
+    assert wrong == []
+    assert list(CODES) == sorted(CODES)
+    assert len({code.title for code in CODES.values()}) == len(CODES)
+
+
+def test_somebody_finds_each_code():
+    """Each code, and each case of one, is given by some file of the audit."""
+    folders = (ROOT / "src/dwindle/audit", ROOT / "src/dwindle/pytorch")
+    text = "\n".join(
+        file.read_text("utf-8") for folder in folders for file in folder.rglob("*.py")
+    )
+    assert [code for code in CODES if f'"{code}"' not in text] == []
+    cases = {case for code in CODES.values() for case in code.cases if case}
+    assert [case for case in cases if f'"{case}"' not in text] == []
+
+
+def test_a_prefix_means_all_of_its_codes():
+    """DW03 means DW030 to DW033, and lower case will do."""
+    assert codes_of(["dw03"]) == {"DW030", "DW031", "DW032", "DW033"}
+    assert codes_of(["DW"]) == set(CODES)
+    assert codes_of([]) == frozenset()
+    assert resolve_code(" dw001").code == "DW001"
+
+
+def test_an_unknown_code_is_refused_with_the_nearest():
+    """A code that no table has is an error that offers those that are near."""
+    asks = (
+        resolve_code,
+        lambda name: codes_of([name]),
+        lambda name: Finding(code=name),
+    )
+    for name, ask in product(("DW999", "", "WD001", "DW001x"), asks):
+        with pytest.raises(UnknownNameError) as raised:
+            ask(name)
+        assert raised.value.name == name.upper()
+        assert all(each.startswith("DW") for each in raised.value.nearest)

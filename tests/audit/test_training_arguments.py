@@ -13,7 +13,7 @@ from dwindle.audit.outcome import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
 from dwindle.audit.trainer_courses import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
-from dwindle.audit.trainers import READ, TRANSFORMERS
+from dwindle.audit.trainers import READ, TRANSFORMERS, meant_by, misspelt_keys
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import AuditTargetError, DwindleError, RangeError
@@ -42,46 +42,43 @@ def test_a_real_file_is_read():
     assert audit.exit_code == 0
 
 
-def test_devices_and_accumulation_make_the_batch():
-    """A step has per-device batch × accumulation × devices examples."""
-    assert read_setting_of(REAL, world_size=8).run.batch_size == 1024
-    given = read_setting_of(REAL, world_size=8, given={"batch_size": 64})
-    assert given.run.batch_size == 64
+# Settings (None: the real file) and what is given beside them -> parts of the run.
+RUNS = (
+    # A step has per-device batch × accumulation × devices examples.
+    (None, {"world_size": 8}, {"batch_size": 1024}),
+    (None, {"world_size": 8, "given": {"batch_size": 64}}, {"batch_size": 64}),
+    # The defaults are those of transformers 5.23.
+    ({"warmup_steps": 0}, {}, {"lr": 5e-5, "batch_size": 8, "epochs": 3.0,
+                               "schedule": Schedule(shape="linear")}),
+    # max_steps beat epochs, and what is given beats both.
+    ({"max_steps": 500, "num_train_epochs": 3}, {}, {"steps": 500, "epochs": None}),
+    ({"max_steps": 500}, {"given": {"epochs": 2}}, {"steps": None, "epochs": 2}),
+    # Below 1 warmup_steps is a share, else a count; older files have a ratio.
+    ({"warmup_steps": 100, "max_steps": 1000}, {}, {"warmup": 0.1}),
+    ({"warmup_steps": 0.2, "max_steps": 1000}, {}, {"warmup": 0.2}),
+    ({"warmup_ratio": 0.3, "max_steps": 1000}, {}, {"warmup": 0.3}),
+    ({"warmup_steps": 100}, {}, {"warmup": 0.0}),
+    # optim_args gives SGD its momentum.
+    ({"optim": "sgd", "optim_args": "momentum=0.9, nesterov=true"}, {},
+     {"momentum": 0.9, "nesterov": True}),
+    # A file of an own shape is read where one thing in it looks like arguments.
+    ("model: x\ntrainer:\n  weight_decay: 0.3\n  learning_rate: 0.001\n", {},
+     {"lr": 0.001}),
+)  # fmt: skip
 
 
-def test_the_defaults_are_those_of_the_trainer(write):
-    """What a file does not say is what transformers 5.23 takes."""
-    setting = read_setting_of(write({"warmup_steps": 0}))
-    run = setting.run
-    assert (setting.reading.optimizer, setting.weight_decay) == (
-        "adamw_torch_fused",
-        0.0,
-    )
-    assert (run.lr, run.batch_size, run.epochs) == (5e-5, 8, 3.0)
-    assert run.schedule == Schedule(shape="linear")
-    assert not setting.is_typed
-
-
-def test_max_steps_beat_epochs_and_the_command_line_beats_both(write):
-    """The length is max_steps where it is set; given facts hold instead of either."""
-    path = write({"max_steps": 500, "num_train_epochs": 3})
-    assert read_setting_of(path).run.steps == 500
-    assert read_setting_of(path).run.epochs is None
-    run = read_setting_of(path, given={"epochs": 2}).run
-    assert (run.steps, run.epochs) == (None, 2)
-
-
-def test_the_warm_up_is_a_share_or_a_count(write):
-    """Below 1 warmup_steps is a share, else a count; older files have a ratio."""
-    shares = {
-        0.1: {"warmup_steps": 100, "max_steps": 1000},
-        0.2: {"warmup_steps": 0.2, "max_steps": 1000},
-        0.3: {"warmup_ratio": 0.3, "max_steps": 1000},
-        0.0: {"warmup_steps": 100},
-    }
-    for share, settings in shares.items():
-        run = read_setting_of(write(settings)).run
-        assert run.schedule.warmup == share, settings
+def test_the_run_is_that_of_the_trainer(write):
+    """Batch, length, lr, warm-up and momentum, by the file and by what is given."""
+    wrong = []
+    for settings, beside, parts in RUNS:
+        path = REAL if settings is None else write(settings)
+        run = read_setting_of(path, **beside).run
+        found = {
+            name: run.schedule.warmup if name == "warmup" else getattr(run, name)
+            for name in parts
+        }
+        wrong += [(settings, found)] if found != parts else []
+    assert wrong == []
 
 
 def test_numbers_that_are_texts_are_found_and_meant(write):
@@ -100,12 +97,6 @@ def test_numbers_that_are_texts_are_found_and_meant(write):
     assert codes(audit_training_arguments(write(mended))) == []
 
 
-def test_arguments_may_stand_under_a_name(write):
-    """A file of an own shape is read where one thing in it looks like arguments."""
-    inside = "model: x\ntrainer:\n  weight_decay: 0.3\n  learning_rate: 0.001\n"
-    assert read_setting_of(write(inside)).weight_decay == 0.3
-
-
 def test_nothing_decays_by_default(write):
     """A file without weight_decay decays nothing, and the line to write is there.
 
@@ -119,20 +110,6 @@ def test_nothing_decays_by_default(write):
         assert (found.code, found.line) == ("DW021", line)  # ln 2/(0.2 · 10,000 · 1e-3)
     assert not read_setting_of(write("learning_rate: 0.001\n")).is_typed
     assert read_setting_of(write({"weight_decay": 0})).is_typed
-
-
-def test_momentum_of_sgd_is_read_from_optim_args(write):
-    """optim_args gives SGD its momentum, which carries the decay."""
-    settings = {
-        "optim": "sgd",
-        "optim_args": "momentum=0.9, nesterov=true",
-        "learning_rate": 0.1,
-        "weight_decay": 0.1,
-        "max_steps": 100,
-    }
-    setting = read_setting_of(write(settings))
-    assert (setting.run.momentum, setting.run.nesterov) == (0.9, True)
-    assert codes(audit_training_arguments(write(settings))) == ["DW012"]
 
 
 def test_a_decay_that_is_never_used_is_found(write):
@@ -216,6 +193,7 @@ OPTIONS = {
         {"shape": "inverse-sqrt", "period": "20 steps"},
     ),
     "constant_with_warmup": ({}, {"shape": "constant"}),
+    "constant": ({}, {"warmup": 0.0}),  # it has no warm-up by that name
 }
 UNFOLLOWED = {
     "cosine": {"num_cycles": 2},
@@ -228,23 +206,13 @@ UNFOLLOWED = {
 }
 
 
-def followed(name, options):
-    """A schedule of the Trainer as dwindle follows it."""
-    facts = ScheduleFacts(warmup=0.1, lr=1e-3, steps=100, options=options)
-    return TRAINER_SCHEDULES[name](facts)
-
-
 def test_the_options_of_a_schedule_are_read():
-    """lr_scheduler_kwargs become the shape, the last lr and the fall of a schedule."""
-    for name, (options, fields) in OPTIONS.items():
-        assert followed(name, options) == Schedule(warmup=0.1, **fields), name
-    assert followed("constant", {}) == Schedule()  # it has no warm-up by that name
-
-
-def test_options_without_a_counterpart_are_not_guessed():
-    """A schedule that dwindle has no shape for is none, rather than one like it."""
-    for name, options in UNFOLLOWED.items():
-        assert followed(name.strip(), options) is None, name
+    """They become its shape, last lr and fall; what no shape has is not guessed."""
+    unfollowed = {name: (options, None) for name, options in UNFOLLOWED.items()}
+    for name, (options, fields) in [*OPTIONS.items(), *unfollowed.items()]:
+        facts = ScheduleFacts(warmup=0.1, lr=1e-3, steps=100, options=options)
+        expected = fields and Schedule(**{"warmup": 0.1, **fields})
+        assert TRAINER_SCHEDULES[name.strip()](facts) == expected, name
 
 
 def test_a_number_below_0_is_refused_with_file_and_key(write):
@@ -334,6 +302,49 @@ def test_a_change_between_two_files(write):
     assert json.loads("{" + moved.line + "}") == {"weight_decay": 0.299}
     assert [line.group for line in audit.table] == ["before", "after"]
     assert moved.where.endswith("new.json: weight_decay")
+
+
+MEANT = {
+    "learning_rte": "learning_rate",
+    "weight-decay": "weight_decay",
+    "weightdecya": "weight_decay",
+    "Weight_Decay": "weight_decay",
+    "num_train_epoch": "num_train_epochs",
+    "per_device_train_batchsize": "per_device_train_batch_size",
+    "gradient_acumulation_step": "gradient_accumulation_steps",
+    "optm": "optim",
+    # The Trainer's other arguments, and names of somebody's own.
+    **dict.fromkeys(("option", "steps", "save_steps", "adam_epsilon", "lr", "eps")),
+    "model_name": None,
+}
+
+
+def test_a_misspelt_key_is_known_by_what_was_meant():
+    """One or two mistakes in a name that bears on decay; other names are left alone."""
+    assert {typed: meant_by(typed) for typed in MEANT} == MEANT
+
+
+def test_a_misspelt_key_is_an_error_with_the_line(write):
+    """A key that nobody reads is DW028, and its line has the value that was typed."""
+    lines = {
+        'lr_scheduler_kwargs: {"a": 1}': ("lr_scheduler_kwarg", {"a": 1}),
+        "optim: sgd": ("optm", "sgd"),
+        "auto_find_batch_size: true": ("auto_find_batchsize", True),
+        "learning_rate: 5.0e-05": ("learning_rte", 5e-5),
+    }
+    for line, (name, value) in lines.items():
+        (found,) = misspelt_keys("args.yaml", {name: value})
+        assert found.line == line
+    audit = audit_training_arguments(write({"warmup_steps": 0, "learning_rte": 3}))
+    (found,) = [each for each in audit.findings if each.code == "DW028"]
+    assert (found.severity, audit.exit_code) == ("error", 1)
+    assert found.where.endswith(": learning_rte")
+    assert json.loads("{" + found.line + "}") == {"learning_rate": 3}
+    # Nothing decays because of the mistake: that is the finding, and the only one.
+    lost = audit_training_arguments(write("warmup_steps: 0\nweight_decya: 0.1\n"))
+    assert codes(lost) == ["DW028"]
+    both = write({"weight_decay": 0, "weight_decya": 0.1})
+    assert codes(audit_training_arguments(both)) == ["DW028", "DW021"]
 
 
 KEYS = st.sampled_from(READ)

@@ -1,5 +1,6 @@
 """Programs with several groups or optimizers, each right but for what it is named."""
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -107,12 +108,7 @@ def layer_decay():
     optimizer = torch.optim.AdamW(
         _by_stage(net, lrs, (0.05,) * 3), lr=5e-4, betas=(0.9, 0.95)
     )
-    run = Run(
-        batch_size=128,
-        dataset_size=50_000,
-        epochs=90,
-        schedule=Schedule(shape="cosine"),
-    )
+    run = replace(RUN, schedule=Schedule(shape="cosine"))
     return Program(net, optimizer, run=run)
 
 
@@ -174,8 +170,9 @@ def fused_options():
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    scheduler = CosineAnnealingLR(optimizer, 90 * 391)
-    return Program(model, optimizer, scheduler, RUN, torch.randn(4, 3, 12, 12))
+    scheduler = CosineAnnealingLR(optimizer, 90 * 100)
+    run = Run(batch_size=128, dataset_size=12_800, epochs=90)
+    return Program(model, optimizer, scheduler, run, torch.randn(4, 3, 12, 12))
 
 
 @program

@@ -5,26 +5,20 @@ from itertools import product
 
 import pytest
 import torch
-from pytorch.planted_programs import RUN, Program, adamw, grouped, mlp, of
+from pytorch.planted_programs import RUN, adamw, grouped, mlp, of
 from torch import nn
+from torch.optim import lr_scheduler
 
 from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.controller import DecayController
 
 
-def after(line, program):
-    """Run a line as its reader would, in a script with these names."""
-    called = "optimizers" if isinstance(program.optimizer, list) else "optimizer"
-    names = {
-        "torch": torch,
-        "model": program.model,
-        called: program.optimizer,
-    }
-    for group in program.optimizer.param_groups if program.scheduler else ():
-        del group["initial_lr"]  # schedulers of torch are built after the line
+def after(line, model, **names):
+    """Run a line as its reader would, in a script with these names; return them."""
+    names |= {"torch": torch, "model": model}
     exec(line, names)  # noqa: S102  the lines of our own findings
-    return Program(names["model"], names[called], run=program.run)
+    return names
 
 
 def test_a_line_writes_what_was_typed():
@@ -39,7 +33,7 @@ def test_a_line_writes_what_was_typed():
     ]
     # A scheduler that has begun does not creep into it.
     optimizer = adamw(model, also=["0.bias"])
-    torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01)
+    lr_scheduler.LinearLR(optimizer, start_factor=0.01)
     assert "lr=0.001)" in audit(model, optimizer).findings[0].line
 
 
@@ -54,7 +48,7 @@ def test_a_line_keeps_learning_rates_of_layers():
     found = audit(model, optimizer).findings
     line = next(each for each in found if each.code == "DW001").line
     assert "groups=optimizer.param_groups" in line
-    mended = after(line, Program(model, optimizer)).optimizer
+    mended = after(line, model, optimizer=optimizer)["optimizer"]
     told = {group["lr"]: group["weight_decay"] for group in mended.param_groups[::-1]}
     assert set(told) == {1e-4, 1e-3}
     assert max(told.values()) == 0.1
@@ -64,10 +58,10 @@ def test_numbers_advised_are_the_numbers_of_the_run():
     """Where one epoch was too short, the line gives a half-life of more than one."""
     model = mlp()
     run = Run(batch_size=100, dataset_size=100_000, epochs=10)
-    program = Program(model, adamw(model, weight_decay=1.0), run=run)
-    line = program.audited().findings[0].line
-    mended = audit(model, after(line, program).optimizer, run=run)
-    assert 1 <= mended.table[0].half_life["epochs"] < 3
+    optimizer = adamw(model, weight_decay=1.0)
+    line = audit(model, optimizer, run=run).findings[0].line
+    mended = after(line, model, optimizer=optimizer)["optimizer"]
+    assert 1 <= audit(model, mended, run=run).table[0].half_life["epochs"] < 3
 
 
 def test_many_names_are_told_in_short():
@@ -114,37 +108,34 @@ def test_a_half_life_that_is_held_is_judged(schedule):
         controller.remove()
 
 
-def noam(optimizer):
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: 64**-0.5 * min((step + 1) ** -0.5, (step + 1) / 200**1.5),
-    )
+def noam(step):
+    return 64**-0.5 * min((step + 1) ** -0.5, (step + 1) / 200**1.5)
 
 
 def chain(optimizer):
     parts = [
-        torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=10),
-        torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.999),
+        lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=10),
+        lr_scheduler.ExponentialLR(optimizer, gamma=0.999),
     ]
-    return torch.optim.lr_scheduler.ChainedScheduler(parts)
+    return lr_scheduler.ChainedScheduler(parts)
 
 
-def half(optimizer):
-    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=5000)
+SCHEDULERS = (
+    lambda optimizer: lr_scheduler.LambdaLR(optimizer, noam),
+    lambda optimizer: lr_scheduler.ConstantLR(optimizer, 0.5, total_iters=5000),
+    chain,
+)
 
 
 def test_the_lr_that_was_typed_is_written_not_the_peak_of_its_scheduler():
     """A scheduler multiplies the lr of the line again: it must be its base."""
     wrong = {}
-    for scheduled, kind in product((noam, chain, half), (float, torch.tensor)):
+    for scheduled, kind in product(SCHEDULERS, (float, torch.tensor)):
         model = mlp()
         lr = kind(1.0)
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.1)
         line = of(audit(model, optimizer, scheduler=scheduled(optimizer)), "DW001").line
-        names = {"torch": torch, "model": model}
-        exec(line, names)  # noqa: S102  the lines of our own findings
-        is_built = names["optimizer"].param_groups[0]["lr"] == 1.0
-        if not is_built:
+        if after(line, model)["optimizer"].param_groups[0]["lr"] != 1.0:
             wrong[scheduled, kind] = line
     assert wrong == {}
 
@@ -167,22 +158,17 @@ def test_a_number_that_is_a_finding_itself_is_copied_to_nothing():
 
 
 def test_where_nothing_decays_biases_are_spared_by_the_line():
-    """Rprop has no weight_decay: a controller over decay_groups leaves biases alone."""
+    """Rprop has no weight_decay: a controller over decay_groups leaves biases alone.
+
+    LBFGS takes one group alone: no line could spare its biases.
+    """
     model = mlp()
     line = of(audit(model, torch.optim.Rprop(model.parameters())), "DW021").line
-    names = {"torch": torch, "model": model}
-    exec(line, names)  # noqa: S102  the lines of our own findings
-    assert "left alone" in repr(names["controller"])
+    assert "left alone" in repr(after(line, model)["controller"])
     imports = [each.split()[-1] for each in line.splitlines() if "import" in each]
     assert imports == ["decay_groups", "DecayController"]
-
-
-def test_lbfgs_is_pointed_to_a_penalty():
-    """It takes one group alone: no line could spare its biases."""
-    model = mlp()
     (found,) = audit(model, torch.optim.LBFGS(model.parameters())).findings
-    assert (found.code, found.line) == ("DW021", "")
-    assert found.case == "one-group"
+    assert (found.code, found.line, found.case) == ("DW021", "", "one-group")
 
 
 def test_a_decay_that_was_meant_and_is_nowhere_has_one_line():

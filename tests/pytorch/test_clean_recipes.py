@@ -11,8 +11,8 @@ from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.facts import network_of
 
-# A second or more each: walks, of which GPT-3's is another, and 50 groups of layers.
-LONG = {"BERT-base", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
+# A second or more each: walks, of which the Trainer's is another, and 50 groups.
+LONG = {"BERT-base", "GPT-3-175B", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
 
 
 @pytest.mark.parametrize(

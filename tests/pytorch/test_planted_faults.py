@@ -159,7 +159,7 @@ def decay_of(program):
     return {name: kept["weight_decay"] for name, (kept, *_) in options(program).items()}
 
 
-BY_LAYER = [1e-3 * 0.6 ** (7 - depth) for depth in range(8)]
+BY_LAYER = [1e-3 * 0.4 ** (3 - depth) for depth in range(4)]
 
 
 def two_lrs():
@@ -173,7 +173,7 @@ def two_lrs():
     return Program(net, optimizer, run=RUN)
 
 
-def eight_layers(kind=torch.optim.AdamW):
+def by_layers(kind=torch.optim.AdamW):
     """An lr that falls by layers; the biases decay."""
     net = nn.Sequential(*[nn.Linear(8, 8) for _ in BY_LAYER])
     groups = [
@@ -183,13 +183,13 @@ def eight_layers(kind=torch.optim.AdamW):
     return Program(net, kind(groups, lr=1e-3, weight_decay=0.05), run=RUN)
 
 
-def eight_layers_of_adam():
+def layers_of_adam():
     """The same under the coupled decay of Adam."""
-    return eight_layers(torch.optim.Adam)
+    return by_layers(torch.optim.Adam)
 
 
 REPORTS = PROGRAMS | {
-    build.__name__: build for build in (two_lrs, eight_layers, eight_layers_of_adam)
+    build.__name__: build for build in (two_lrs, by_layers, layers_of_adam)
 }
 
 
@@ -239,12 +239,12 @@ def test_all_lines_of_a_report_in_their_order_do_what_each_asks(reports):
 
 def test_a_line_behind_a_split_says_to_audit_again():
     """Its place counts the groups from before; alone it has its own line."""
-    there = eight_layers().audited()
+    there = by_layers().audited()
     (first, *_), last = there.findings, there.findings[-1]
     assert (first.code, last.code, last.line) == ("DW001", "DW014", "")
     assert (last.advice, last.values["above"]) == ("again", "DW001")
     (found,) = there.selected(["DW014"]).findings
-    assert ("optimizer", 7, "weight_decay") in found.paste.sets
+    assert ("optimizer", 3, "weight_decay") in found.paste.sets
 
 
 @pytest.mark.full
