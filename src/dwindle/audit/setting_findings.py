@@ -114,12 +114,17 @@ def judge_explained(
             code: each for code, each in found.items() if not code.startswith(SIZES)
         }
         found["DW010"] = {"lr_all_along": 0.0}
+    # Recipes that are known to be good have these as well.
+    is_slight = {
+        "DW010": is_as_good_as_none(told),
+        "DW011": (told.half_life["steps"] or 0.0) >= _REMEMBERED_STEPS,
+    }
     findings = tuple(
         Finding(
             code=code,
             where=where,
             values=values,
-            is_slight=_is_slight(code, told),
+            is_slight=is_slight.get(code, False),
             case={"DW013": "default", "DW010": "still" if is_still else ""}.get(
                 code, ""
             ),
@@ -187,13 +192,6 @@ def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[st
     return {}
 
 
-def _is_slight(code: str, told: Explanation) -> bool:
-    """Return whether recipes that are known to be good have it as well."""
-    if code == "DW011":
-        return (told.half_life["steps"] or 0.0) >= _REMEMBERED_STEPS
-    return code == "DW010" and is_as_good_as_none(told)
-
-
 def is_as_good_as_none(told: Explanation) -> bool:
     """Return whether a half-life is so many runs long that no decay was meant by it."""
     runs = told.half_life_average["run"]
@@ -215,6 +213,14 @@ def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[
         yield Unchecked(f"DW010 was not checked: give {_LENGTH}.", "DW010")
     if told.half_life["epochs"] is None:
         yield Unchecked(f"DW011 was not checked: give {_DATA}.", "DW011")
+
+
+def number_for(half_life: str, knob: str, run: Run) -> float | None:
+    """Return the number at a knob for a half-life; None where no number makes it."""
+    try:
+        return convert(half_life, "half-life", to=knob, run=run).value
+    except DwindleError:
+        return None
 
 
 def half_life_instead(code: str, run: Run) -> str:
@@ -242,10 +248,7 @@ def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
         return typing(replace(found, case="zero"), told.knob, 0.0, told.value)
     asked = half_life_instead(found.code, run)
     found = found.having(asked=asked)
-    try:
-        number = convert(asked, "half-life", to=told.knob, run=run).value
-    except DwindleError:
-        return found
+    number = number_for(asked, told.knob, run)
     return found if number is None else typing(found, told.knob, number, told.value)
 
 

@@ -5,12 +5,15 @@ from dataclasses import replace
 from dwindle.audit.change import compare_audits
 from dwindle.audit.findings import Finding, GroupLine, Line
 from dwindle.audit.outcome import Audit
-from dwindle.audit.setting_findings import SHARE_THAT_ACTS, judge, line_of_setting
+from dwindle.audit.setting_findings import (
+    SHARE_THAT_ACTS,
+    judge,
+    line_of_setting,
+    number_for,
+)
 from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
 from dwindle.audit.trainers import TRANSFORMERS, meant_by
-from dwindle.decay.convert import convert
-from dwindle.errors import DwindleError
 
 # A larger number than this is no decay that anybody would type.
 _SANE = 1.0
@@ -144,12 +147,9 @@ def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
         return []
     said = {"typed" if setting.is_typed else "unsaid": 0.0}
     found = Finding(code="DW021", case="file", where=where, values=said)
-    try:
-        knob = str(setting.reading.knob)
-        there = convert(SHARE_THAT_ACTS, "half-life", to=knob, run=setting.run)
-    except DwindleError:
+    value = number_for(SHARE_THAT_ACTS, str(setting.reading.knob), setting.run)
+    if value is None:
         return [found.having(key=setting.reading.decay_key)]
-    value = there.value or 0.0
     if value > _SANE:
         return [found.having(needed=value)]
     found = found.having(number=value, asked=SHARE_THAT_ACTS)

@@ -11,7 +11,7 @@ from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import AuditTargetError, DwindleError, UnknownNameError
-from dwindle.errors.nearest import nearest_names, typing_mistakes
+from dwindle.errors.nearest import mistyped
 from dwindle.plain import table_beside
 
 Flat = Mapping[str, Any]  # values of a file by dotted names
@@ -144,19 +144,11 @@ DTYPE_KEYS = {*TRANSFORMERS.keys["dtype"], *TRANSFORMERS.keys["bfloat16"]}
 READ = tuple(name for name in TRANSFORMERS.all_keys if name not in DTYPE_KEYS)
 NAMES = frozenset(READ) | OTHER_ARGUMENTS
 
-# One mistake in a short name makes another name of it; long names bear two.
-_SHORT, _MOST_MISTAKES = 8, 2
-
 
 def meant_by(name: str) -> str | None:
     """Return the name that a key was meant to be, if it is one that bears on decay."""
-    if name in NAMES:
-        return None
-    for known in nearest_names(name, NAMES, limit=1)[:1]:
-        most = 1 if len(known) <= _SHORT else _MOST_MISTAKES
-        if known in READ and typing_mistakes(name.casefold(), known) <= most:
-            return known
-    return None
+    known = None if name in NAMES else mistyped(name, NAMES)
+    return known if known in READ else None
 
 
 def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:

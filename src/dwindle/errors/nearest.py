@@ -9,6 +9,8 @@ from difflib import get_close_matches
 _CANDIDATES, _ALIKE = 60, 0.3
 # What takes more mistakes than the nearest by so many is not meant.
 _FARTHER = 2
+# One mistake in a short name makes another word of it; long names bear two.
+_SHORT, _MOST_MISTAKES = 8, 2
 
 
 def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str, ...]:
@@ -42,6 +44,21 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     if len(table) <= limit:
         near += [known for known in table if known not in near]
     return tuple(near)
+
+
+def mistyped(name: str, names: Iterable[str]) -> str | None:
+    """Return the known name that ``name`` is a typing mistake of, or None.
+
+    Example:
+        >>> mistyped("Weight-decya", ["lr", "weight_decay"]), mistyped("it", ["lr"])
+        ('weight_decay', None)
+
+    """
+    for known in nearest_names(name, names, limit=1)[:1]:
+        most = 1 if len(known) <= _SHORT else _MOST_MISTAKES
+        if typing_mistakes(name.casefold().replace("-", "_"), known) <= most:
+            return known
+    return None
 
 
 def typing_mistakes(typed: str, meant: str) -> int:

@@ -10,7 +10,6 @@ from dwindle.audit.codes import UNCHECKED
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import SIZES, line_of_setting
-from dwindle.decay.evidence.peers import Among
 from dwindle.decay.python_inputs import RunLike, run_of
 from dwindle.decay.schedules import Schedule
 from dwindle.pytorch.checks import (
@@ -157,18 +156,16 @@ def audit(  # noqa: PLR0913 the parts of a program
         table=tuple(_row(facts, group) for group in facts.groups),
         facts=facts_of_run(facts.run) | _paces(facts),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
-        among=_among(facts),
+        # A scheduler that is followed has made another total decay of it.
+        among=next(
+            (
+                replace(group.told.among, e_folds=group.told.e_folds)
+                for group in facts.judged
+                if group.decays and group.told.among and group.told.e_folds
+            ),
+            None,
+        ),
     )
-
-
-def _among(facts: Facts) -> Among | None:
-    """Return where the first group that decays lies among recipes."""
-    for group in facts.judged:
-        told = group.judged.explanation if group.judged else None
-        if told and told.among and told.e_folds and group.decays:
-            # A scheduler that is followed has made another total decay of it.
-            return replace(told.among, e_folds=told.e_folds)
-    return None
 
 
 def findings_of(facts: Facts) -> Iterator[Finding]:
@@ -185,8 +182,8 @@ def _row(facts: Facts, group: Group) -> GroupLine:
     """Return the row of a group; one that is not judged has what its copy showed."""
     rests = not (group.decays and group.moving)
     if group.judged is not None:
-        told, run = group.judged.explanation, group.run(facts.run)
-        line = line_of_setting(told, run, group=str(group.number))
+        run = group.run(facts.run)
+        line = line_of_setting(group.told, run, group=str(group.number))
     else:
         line = GroupLine(
             group=str(group.number),

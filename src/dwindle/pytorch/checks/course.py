@@ -70,11 +70,16 @@ def course_of(
     named = replace(unknown, scheduler=scheduler_name(mine[0]))
     if len(mine) > 1:
         return replace(named, why_not=_SEVERAL)
+    steps_per_epoch = None
+    if run.dataset_size is not None and run.batch_size is not None:
+        steps_per_epoch = run.steps_per_epoch
+    elif run.steps is not None and run.epochs is not None:
+        steps_per_epoch = max(1, round(run.steps / run.epochs))
     try:
         pace = pace_of(
             Follower.of(rule_mould(optimizer), mine[0]),
             steps=int(steps),
-            steps_per_epoch=_steps_per_epoch(run),
+            steps_per_epoch=steps_per_epoch,
             every=every,
         )
         seen = probe(optimizer, scheduler=mine[0], steps=int(steps), every=pace.every)
@@ -87,15 +92,6 @@ def course_of(
 def scheduler_name(scheduler: object) -> str:
     """Return the class of a scheduler, inside of what accelerate wraps around it."""
     return type(getattr(scheduler, "scheduler", scheduler)).__name__
-
-
-def _steps_per_epoch(run: Run) -> int | None:
-    """Return the steps of an epoch, from the data or from the length of the run."""
-    if run.dataset_size is not None and run.batch_size is not None:
-        return run.steps_per_epoch
-    if run.steps is None or run.epochs is None:
-        return None
-    return max(1, round(run.steps / run.epochs))
 
 
 def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:

@@ -172,8 +172,8 @@ def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) 
     """
     alike = recipes_of_practice(SGD.name, network)
     for group in groups:
-        told = group.judged.explanation if group.judged else None
-        if told is not None and told.e_folds is not None and is_as_good_as_none(told):
+        is_known = group.judged is not None and group.told.e_folds is not None
+        if is_known and is_as_good_as_none(group.told):
             continue
         # Recurrent networks are seldom trained on from others, and at any lr.
         is_new = network == RECURRENT or is_a_training(group.run(run), alike)
@@ -190,22 +190,18 @@ def decays_as_little(
     Layer-wise lrs stretch the half-life of the first layers on purpose; where the layer
     with the highest lr decays within the run, a note on the lrs is enough.
     """
-    if group.judged is None:
-        return False
-    told = group.judged.explanation
-    if is_within_practice(told, network):
+    if is_within_practice(group.told, network):
         return True
-    fastest, found = max(
+    fastest = max(
         (
-            (other.lr, other.judged.findings)
+            other
             for other in judged
-            if other.judged
-            and other.optimizer is group.optimizer
-            and other.judged.explanation.value == told.value
+            if other.optimizer is group.optimizer
+            and other.told.value == group.told.value
         ),
-        key=lambda other: other[0],
+        key=lambda other: other.lr,
     )
-    return fastest > group.lr and all(each.code != "DW010" for each in found)
+    return fastest.lr > group.lr and all(each.code != "DW010" for each in fastest.found)
 
 
 def is_usual_coupling(group: Group, network: str | None) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, is_as_good_as_none, judge_explained
 from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.explain import Explanation, explain
@@ -83,6 +84,18 @@ class Group:
     rests: bool = False
     judged: Judged | None = None
     is_open: bool = False
+
+    @property
+    def told(self) -> Explanation:
+        """What its decay does, of a group that was judged."""
+        if self.judged is None:
+            raise RuntimeError  # Facts.judged are those that were
+        return self.judged.explanation
+
+    @property
+    def found(self) -> tuple[Finding, ...]:
+        """What is wrong with its decay; nothing where it was not judged."""
+        return self.judged.findings if self.judged else ()
 
     @property
     def decays(self) -> bool:
@@ -340,36 +353,28 @@ def same_decay(group: Group) -> Like | None:
 
     None where nothing decays, or by no rule that a number could be read from.
     """
-    seen = group.probe
-    held = group.held_rate
-    if (
-        held is not None
-    ):  # a knob that goes with the lr as a controller's half-life does
-        per_lr = held.shrink_at_peak / (held.lr_peak or group.lr or 1.0)
-        rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}
-        return rules.get(held.power, (_CORRECTED, per_lr))
-    if not group.decays or not group.is_free:
+    seen, held = group.probe, group.held_rate
+    if held is not None:
+        power, shrink = held.power, held.shrink_at_peak
+        lr = held.lr_peak or group.lr or 1.0
+    elif not group.decays or not group.is_free:
         return None
-    if group.is_sgd:
-        return _COUPLED, group.knob
-    if seen.decouples:
-        return DECOUPLED, group.knob
-    if seen.walk == "linear":
-        return _ADAPTIVE, group.knob
-    return _by_its_powers(group)
-
-
-def _by_its_powers(group: Group) -> Like | None:
-    """Return the knob of a share that follows a power of the lr."""
-    seen, shrink = group.probe, group.probe.shrink_per_step
-    if seen.walk != "geometric" or shrink is None or not group.lr:
-        return None
-    # Inside of a trust ratio the number cancels where decay is all there is, or a rest
-    # looks like lr·knob and what is pulled at does not. Another factor than lr·knob is
-    # that of a rule of its own, such as a share of the schedule.
-    usual = seen.per_lr is not None and math.isclose(seen.per_lr, 1, rel_tol=_USUAL)
-    if seen.knob_power != 1 or (usual and not seen.driven):
-        return None
-    rules = {0: (_CONSTANT, shrink), 1: (DECOUPLED, shrink / group.lr)}
-    rules[2] = _CORRECTED, shrink / group.lr
-    return rules.get(round(seen.lr_power or 0))
+    elif group.is_sgd or seen.decouples or seen.walk == "linear":
+        by_rule = DECOUPLED if seen.decouples else _ADAPTIVE
+        return _COUPLED if group.is_sgd else by_rule, group.knob
+    else:
+        if seen.walk != "geometric" or seen.shrink_per_step is None or not group.lr:
+            return None
+        # Inside of a trust ratio the number cancels where decay is all there is, or a
+        # rest looks like lr·knob and what is pulled at does not. Another factor than
+        # lr·knob is that of a rule of its own, such as a share of the schedule.
+        usual = seen.per_lr is not None and math.isclose(seen.per_lr, 1, rel_tol=_USUAL)
+        if seen.knob_power != 1 or (usual and not seen.driven):
+            return None
+        power, shrink, lr = round(seen.lr_power or 0), seen.shrink_per_step, group.lr
+    of_power = {
+        0: (_CONSTANT, shrink),
+        1: (DECOUPLED, shrink / lr),
+        2: (_CORRECTED, shrink / lr),
+    }
+    return of_power.get(power)

@@ -4,12 +4,13 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from dwindle.audit.findings import Finding, Line
-from dwindle.errors.nearest import nearest_names, typing_mistakes
+from dwindle.errors.nearest import mistyped, nearest_names
 from dwindle.pytorch.checks.course import scheduler_name
 from dwindle.pytorch.checks.facts import Facts, on_groups
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
@@ -55,8 +56,8 @@ _FACTORS: Mapping[str, str] = {
     **dict.fromkeys(("lr_mult", "lr_multiplier", "lr_factor"), "lr"),
     **dict.fromkeys(("decay_mult", "wd_mult", "weight_decay_mult", "wd_scale"), KNOB),
 }
-# One mistake in a short name makes another word of it; long names bear two.
-_SHORTEST, _SHORT = 4, 8
+# Shorter names of options are like too many words.
+_SHORTEST = 4
 # Below it lies every eps that is meant to keep a division from 0.
 _LARGE_EPS = 1e-4
 
@@ -131,8 +132,12 @@ def _broken(group: Group, *, promised: bool) -> Finding:
 
 def _under_another_class(group: Group, name: str, plain: str) -> Line | None:
     """Return the lines that give the groups to a class of its package, or of torch."""
-    module, written, found = _found_beside(type(group.optimizer), name)
-    lines = [f"from {module} import {written}"] if found else []
+    parts, written, lines = type(group.optimizer).__module__.split("."), name, []
+    found: Any = None  # the class's constructor is looked at
+    for module in (".".join(parts[: at + 1]) for at in range(len(parts))):
+        there = getattr(sys.modules.get(module), name, None)
+        if found is None and isinstance(there, type) and issubclass(there, Optimizer):
+            found, lines = there, [f"from {module} import {name}"]
     if found is None and hasattr(torch.optim, plain):
         found, written = getattr(torch.optim, plain), f"{TORCHS}{plain}"
     if found is None:
@@ -143,19 +148,6 @@ def _under_another_class(group: Group, name: str, plain: str) -> Line | None:
     lines.append(f"groups = [{copied} for group in {group.called}.param_groups]")
     text = "\n".join([*lines, f"{group.called} = {written}(groups)"])
     return Line(text=text, optimizers=frozenset({group.called}), builds=True)
-
-
-def _found_beside(
-    kind: type[Optimizer], name: str
-) -> tuple[str, str, type[Optimizer] | None]:
-    """Return (module, name, class) of a class of the same package, if it has one."""
-    parts = kind.__module__.split(".")
-    for depth in range(1, len(parts) + 1):
-        module = ".".join(parts[:depth])
-        found = getattr(sys.modules.get(module), name, None)
-        if isinstance(found, type) and issubclass(found, Optimizer):
-            return module, name, found
-    return "", name, None
 
 
 def _plain_name(name: str) -> str:
@@ -243,17 +235,10 @@ def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
         if is_applied or not isinstance(value, int | float) or reads:
             return {}
         return {name: there * value}
-    name = _CALLED.get(key, "") or _misspelt(key, defaults)
+    long = [name for name in defaults if len(name) >= _SHORTEST]
+    name = _CALLED.get(key) or mistyped(key, long) or ""
     differs = name in defaults and group.options.get(name) != value
     return {name: value} if differs else {}
-
-
-def _misspelt(key: str, names: Mapping[str, object]) -> str:
-    for name in nearest_names(key, [n for n in names if len(n) >= _SHORTEST], limit=1):
-        most = 1 if len(name) <= _SHORT else 2
-        if typing_mistakes(key.casefold().replace("-", "_"), name) <= most:
-            return name
-    return ""
 
 
 def _is_read(group: Group, key: str) -> bool:

@@ -10,13 +10,11 @@ import torch
 from dwindle.audit.codes import of_groups
 from dwindle.audit.findings import Finding, Line
 from dwindle.audit.recipes import recipe_finding
-from dwindle.audit.setting_findings import SWITCHED, half_life_instead
-from dwindle.decay.convert import convert
-from dwindle.decay.explain import Explanation
+from dwindle.audit.setting_findings import SWITCHED, half_life_instead, number_for
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.decay.roles import ROLES
-from dwindle.errors import DwindleError, MissingFactError
+from dwindle.errors import MissingFactError
 from dwindle.pytorch.checks.facts import (
     Facts,
     decays_as_little,
@@ -35,7 +33,6 @@ from dwindle.pytorch.checks.remedies import (
 )
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import KNOB
-from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 from dwindle.pytorch.penalty import L2Penalty
 from dwindle.pytorch.trials import Programme, Trials
@@ -82,20 +79,10 @@ def sizes(facts: Facts) -> Iterator[Finding]:
         yield _advised(found, facts, groups)
 
 
-def _told(group: Group) -> Explanation:
-    if group.judged is None:
-        raise RuntimeError  # only groups that were judged have findings of size
-    return group.judged.explanation
-
-
-def _findings(group: Group) -> tuple[Finding, ...]:
-    return group.judged.findings if group.judged else ()
-
-
 def _leveled(facts: Facts, group: Group) -> Iterator[Finding]:
     """Yield what was found in a group; what recipes of its kind do is a note."""
     network = facts.network
-    for found in _findings(group):
+    for found in group.found:
         if found.case == _STILL:
             yield found
         elif found.code == "DW010" and decays_as_little(group, facts.judged, network):
@@ -110,13 +97,13 @@ def _leveled(facts: Facts, group: Group) -> Iterator[Finding]:
         else:
             yield found
     if is_comparable(facts.model, facts.groups):
-        recipe = recipe_finding(_told(group), group.run(facts.run), model=network)
+        recipe = recipe_finding(group.told, group.run(facts.run), model=network)
         yield from () if recipe is None else (recipe,)
 
 
 def _span(code: str, groups: Hits) -> dict[str, object]:
     """Return the shortest and the longest half-life of groups that share a finding."""
-    told = [_told(group) for group in groups]
+    told = [group.told for group in groups]
     times = {
         "DW010": [each.half_life_average["run"] for each in told],
         "DW011": [each.half_life["epochs"] for each in told],
@@ -159,13 +146,12 @@ def _for_half_life(
     """Return the weight decay of each group for a half-life, where there is one."""
     found: dict[Group, float] = {}
     for group in groups:
-        told = _told(group)
-        try:
-            there = convert(asked, "half-life", to=told.knob, run=group.run(facts.run))
-        except DwindleError:
+        told, run = group.told, group.run(facts.run)
+        number = number_for(asked, told.knob, run)
+        if number is None:
             continue
         # The knob that decays alike may count in other units than the one at hand.
-        times = (there.value or told.value) / told.value
+        times = number / told.value
         along = group.e_folds
         if along and along < math.log(2):  # the scheduler takes more of it than thought
             times = max(times, 2 * math.log(2) / along)
@@ -194,8 +180,7 @@ def _decoupled(found: Finding, facts: Facts, groups: Hits) -> Finding:
         found = replace(found.having(asked=asked, steps=facts.steps), case="half-life")
         for group in groups:
             run = group.run(facts.run)
-            there = convert(asked, "half-life", to=DECOUPLED, run=run).value
-            known[group] = start if there is None else there
+            known[group] = number_for(asked, DECOUPLED, run) or start
     options = ((group, {_SWITCH: True, KNOB: each}) for group, each in known.items())
     return replace(found, paste=set_options(options))
 
@@ -213,7 +198,7 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
     # So slow that none was meant, whatever the pace of the scheduler.
     hopeless = (
         not group.is_open
-        and any(each.code == "DW010" and each.is_slight for each in _findings(group))
+        and any(each.code == "DW010" and each.is_slight for each in group.found)
         for group in groups
     )
     if all(hopeless):
@@ -244,7 +229,7 @@ def _without_swing(found: Finding, facts: Facts, groups: Hits) -> Finding:
     found, asked = _within_the_run(found, facts, groups, otherwise="limit")
     limits: dict[Group, float] = {}
     for group in groups:
-        for each in _findings(group):
+        for each in group.found:
             if each.code == found.code:
                 limit = _rounded_down(each.values["limit"])
                 limits[group] = min(limit, asked.get(group, limit))
@@ -338,26 +323,22 @@ def penalty_and_decay(facts: Facts) -> Iterator[Finding]:
         groups = [group for group in facts.groups_of(both[0]) if group.decays]
         strength = _canonical(penalty) if groups[0].is_sgd else None
         total = None if strength is None else strength + groups[0].knob
+        there = [group for group in facts.groups_with(both) if group.decays]
+        ours = {id(each.parameter) for each in both}
+        line = without_decay(facts, both, exact=True)
+        if all(id(each.parameter) in ours for group in there for each in group.moving):
+            line = set_knob((group, 0.0) for group in there)  # it has no others
         yield on_parameters(
             "DW007",
             both,
             groups,
-            paste=_without_the_knob(facts, both),
+            paste=line,
             penalty=repr(penalty),
             optimizer=groups[0].class_path,
             weights=len(both),
             strength=strength,
             sum=total,
         )
-
-
-def _without_the_knob(facts: Facts, both: Sequence[ParameterRole]) -> Line | None:
-    """Return the line that ends the decay of these: that of a group with no others."""
-    ids = {id(each.parameter) for each in both}
-    groups = [group for group in facts.groups_with(both) if group.decays]
-    if all(id(each.parameter) in ids for group in groups for each in group.moving):
-        return set_knob((group, 0.0) for group in groups)
-    return without_decay(facts, both, exact=True)
 
 
 def penalty_through_adaptive(facts: Facts) -> Iterator[Finding]:

@@ -136,10 +136,10 @@ def without_decay(
 def _has_another_number(group: Group, *severities: str) -> bool:
     """Return whether a finding on a group advises another number for it."""
     # Those of some severities count beside errors and warnings.
-    return group.judged is not None and any(
+    return any(
         found.code in _OF_NUMBERS
         and found.severity in {"error", "warning", *severities}
-        for found in group.judged.findings
+        for found in group.found
     )
 
 
