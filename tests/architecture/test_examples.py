@@ -1,7 +1,10 @@
-"""The examples that need no other library than torch: each is run as it stands."""
+"""Examples run: those in docstrings, and the programs that need torch alone."""
 
+import doctest
 import gzip
+import importlib
 import json
+import pkgutil
 import runpy
 import shlex
 import sys
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from architecture.source import ROOT
 
+import dwindle
 from dwindle.cli.main import main
 
 LINES_OF_AN_EXAMPLE = 60
@@ -107,3 +111,23 @@ def test_every_example_is_run_somewhere():
     named = {path.name for path in EXAMPLES if f"examples.{path.stem}:" in text}
     unseen = {path.name for path in EXAMPLES if f'"{path.name}"' not in runner}
     assert unseen - named == {*RUN_HERE, *FOUND_HERE}
+
+
+# Their libraries are not in this environment: tests/frameworks runs them, and
+# tests/integrations has what they say where the library is missing.
+FOREIGN = {
+    f"dwindle.integrations.{name}"
+    for name in ("keras", "keras_layers", "lightning", "optax", "transformers")
+}
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(dwindle.__path__, "dwindle.")
+    if module.name not in FOREIGN
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    """Every example in a docstring prints what the docstring says."""
+    failures, _ = doctest.testmod(importlib.import_module(name))
+    assert failures == 0

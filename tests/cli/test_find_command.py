@@ -3,10 +3,7 @@
 import math
 import re
 import shlex
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -204,23 +201,6 @@ def test_some_failures_leave_an_answer_and_exit_code_3(capsys):
     assert status[1.0] == "error"
 
 
-@pytest.mark.parametrize(
-    ("metric", "more", "kind", "trained"),
-    [
-        ("val_acc", "", "FirstTrainingError", 1),
-        ("val_loss", "--ignore", "NoEffectError", 3),
-    ],
-)
-def test_a_search_without_a_loss_or_an_effect_ends(metric, more, kind, trained, capsys):
-    """A metric that never appears costs one training, an ignored decay three."""
-    line = f"{SEARCH} --metric {metric} {SEEDED} {more}"
-    error = error_of(line, capsys, 3)
-    assert error["kind"] == kind
-    assert metric in error["message"] or error["facts"]["low"] == 1e-3
-    (store,) = Path().glob("*.db")
-    assert len(find_from_stored(read_store(store)).rows) == trained
-
-
 def test_a_file_that_all_trainings_write_is_warned_of(capsys):
     """Two trainings at one path might resume each other; with {out} there is none."""
     line = f"{SEARCH} --metric val_loss --trainings 5 {SEEDED}"
@@ -276,7 +256,7 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     """Range and answer are in epochs; the training gets what AdamW needs for them."""
     facts = "--lr 1e-2 --batch-size 10 --dataset-size 100 --epochs 5"
     knob = "--knob half-life:epochs --as torch.optim.AdamW --low 1 --high 1000"
-    found = as_json(f"find {knob} {facts} mine:train --trainings 9", capsys)
+    found = as_json(f"find {knob} {facts} mine:train --store it.db", capsys)
     tried = sorted(each["weight_decay"] for each in found["curve"])
     assert tried[0] == 0
     # ln 2 / (lr·λ) steps of 10 an epoch, up to the step's own rounding.
@@ -286,6 +266,12 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     best = math.log(2) / (1e-2 * BEST) / 10
     assert abs(math.log(found["value"] / best)) < math.log(1.5)
     assert found["half_life"]["epochs"] == pytest.approx(found["value"])
+    # An interval is typed as its value is: the longest half-life is the least decay.
+    there = found_of(find_from_stored(read_store(Path("it.db"))))
+    for here_, typed in (("value", "value"), ("high", "low"), ("low", "high")):
+        steps = 10 * getattr(there, here_)
+        decay = -math.expm1(-math.log(2) / steps) / 1e-2
+        assert getattr(there.typed, typed) == pytest.approx(decay, rel=1e-3)
     # A plan has both numbers of each training, and no decay is a half-life without end.
     plan = as_json(f"find {knob} {facts} mine:train --dry-run", capsys)
     assert (plan["knob"], plan["typed"]) == ("half-life:epochs", "torch.optim.AdamW")
@@ -296,20 +282,6 @@ def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
     ):
         steps = math.log(2) / -math.log1p(-1e-2 * there)
         assert steps / 10 == pytest.approx(here_, rel=1e-4)
-
-
-def test_an_interval_is_typed_as_its_value_is(capsys):
-    """In decays as in half-lives, of which the longest is the least decay."""
-    facts = "--lr 1e-2 --batch-size 10 --dataset-size 100 --epochs 5"
-    knob = "--knob half-life:epochs --as torch.optim.AdamW --low 1 --high 1000"
-    line = f"find {knob} {facts} mine:train --store it.db"
-    assert run(line, capsys)[0] == 0
-    found = found_of(find_from_stored(read_store(Path("it.db"))))
-    numbers = ("value", "high", "low"), ("value", "low", "high")
-    for here_, there in zip(*numbers, strict=True):
-        steps = 10 * getattr(found, here_)
-        decay = -math.expm1(-math.log(2) / steps) / 1e-2
-        assert getattr(found.typed, there) == pytest.approx(decay, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -334,21 +306,6 @@ def test_a_page_and_a_picture_are_written(capsys):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
     refused = error_of(f"{SEARCH} mine:train --html mine-find.db", capsys)
     assert refused["kind"] == "OutputExistsError"
-
-
-def test_interrupted_it_says_how_to_go_on(here):
-    """Ctrl-C: exit 130, what has ended is kept, and the same line finishes."""
-    words = [sys.executable, "-m", "dwindle", *shlex.split(SEARCH), "--metric"]
-    words += ["val_loss", "--trainings", "7", *shlex.split(SEEDED), "--seconds", "0.1"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 30
-    output = here / "train-find.db-output"
-    while time.monotonic() < deadline and not output.exists():
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert "Run the same" in err
 
 
 def test_a_slot_reaches_each_training(here, capsys):
@@ -379,20 +336,9 @@ def test_a_penalty_that_cannot_be_none_is_no_failure(here, capsys):
     status = [(each["weight_decay"], each["status"]) for each in found["curve"]]
     assert [at for at, what in status if what == "error"] == [None]
     assert found["matters"] == "cannot tell"
-
-
-def test_a_training_is_called_by_its_script(here, capsys):
-    """Not by the interpreter or its options; its column by the number it gets."""
-    (here / "train.sh").write_text(f"exec {sys.executable} -S train.py $*\n")
-    unit = "find --knob own:Net.C:inverse --low 1 --high 99 --trainings 5"
-    script = "-- sh train.sh --weight-decay {weight_decay} --seed {seed}"
-    for command, name in ((SEEDED, "train.py"), (script, "train.sh")):
-        line = f"{unit} --metric val_loss --store {name}.db {command}"
-        code, _, err = run(line, capsys)
-        assert code == 0, err
-        found = found_of(find_from_stored(read_store(Path(f"{name}.db"))))
-        assert (found.name, found.place) == (name, "Net.C")
-        assert found.table().columns[1].name == "C"
+    # Its column is called by the number that it gets.
+    there = found_of(find_from_stored(read_store(Path("svc-find.db"))))
+    assert (there.place, there.table().columns[1].name) == ("SVC.C", "C")
 
 
 def test_a_scale_reaches_commands_and_functions(here, capsys):

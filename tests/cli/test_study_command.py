@@ -7,10 +7,9 @@ from itertools import product
 
 import pytest
 from cli.lines import as_json, error_of, run
-from study import pretended, tiny
+from study import pretended
 
 from dwindle.cli import study as study_command
-from dwindle.errors import StoreLockedError
 from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.cost import Estimate
@@ -208,27 +207,6 @@ def test_a_full_disk_is_code_3(file, capsys, monkeypatch):
     assert (code, json.loads(out)["error"]["kind"]) == (3, "StoreAccessError")
     assert "disk is full" in err
     assert "Traceback" not in err
-
-
-def test_a_store_in_use_is_code_3(file, capsys):
-    """A second study on the same store is told who writes to it."""
-    path = file.with_suffix(".db")
-    facts = {"spec": tiny.SPEC, "conditions": tiny.CONDITIONS, "problem": tiny.FACTS}
-    with Store(path, **facts):
-        code = StoreLockedError.exit_code
-        error = as_json(f"study {file}", capsys, code)["error"]
-    assert error["kind"] == "StoreLockedError"
-    assert str(os.getpid()) in error["message"]
-
-
-def test_all_mistakes_of_a_file_are_code_2(file, capsys):
-    """A bad file is answered with every line that is wrong; nothing is trained."""
-    file.write_text(FILE.replace("seeds = 3", "seeds = 0").replace("width", "widht"))
-    code, _, err = run(f"study {file}", capsys)
-    assert code == 2
-    assert "my-study.toml:3: seeds" in err
-    assert "my-study.toml:9: " in err
-    assert not file.with_suffix(".db").exists()
 
 
 def progress(trained, **facts):

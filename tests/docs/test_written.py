@@ -1,7 +1,8 @@
-"""What the code writes into the manual at its build: all places, all records."""
+"""What the code writes into the manual: all places, all records, the evidence."""
 
 import re
 
+import draw_evidence
 from architecture.source import ROOT
 from docs_pages import WRITTEN
 from docs_schemas import DOCUMENTS, FILES
@@ -36,3 +37,18 @@ def test_tables_have_every_record():
         if text not in WRITTEN[name]()
     ]
     assert not lacking
+
+
+def test_page_and_figures_are_those_of_the_records():
+    """docs/evidence.md and its forest plots are written by the script, as they are."""
+    written = draw_evidence.written()
+    old = [
+        name
+        for name, text in written.items()
+        if (ROOT / "docs" / name).read_text("utf-8") != text
+    ]
+    assert not old
+    there = {path.name for path in (ROOT / "docs" / "evidence").iterdir()}
+    assert there == {name.removeprefix("evidence/") for name in written} - {
+        "evidence.md"
+    }
