@@ -180,70 +180,60 @@ def test_every_rule_has_a_value_or_a_reason(capsys):
         assert bool(each["why_not"]) is not each["applies"]
 
 
-def values(facts, capsys):
-    """The value of each rule after a change of AdamW's 0.1."""
-    rules = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)["rules"]
-    return {each["rule"]: each["value"] for each in rules}
-
-
-# Four digits, by hand.
+LENGTH = "--batch-size 512 --tokens-per-example 1024:2048 --steps 10000"
+TOKENS = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
+HALF = "--batch-size 512:256 --tokens-per-example 1024:2048 --steps 10000"
+# Four digits, by hand; the length of a sequence is part of the batch.
 GROWN = [
-    ("--batch-size 512:256 --tokens-per-example 1024:2048", "power-lines", 0.1),
-    ("--batch-size 512:256 --tokens-per-example 1024:2048", "power-lines-batch", 0.1),
-    ("--batch-size 512 --tokens-per-example 1024:2048", "power-lines", 0.1441),
+    (f"--lr 6e-4 {HALF}", "power-lines", 0.1),
+    (f"--lr 6e-4 {HALF}", "power-lines-batch", 0.1),
+    (f"--lr 6e-4 {LENGTH}", "power-lines", 0.1441),
     # B/(lr·τ·D) with τ ∝ (D/P)^-0.527: 0.1 · (1.3e9/124e6)^-0.527.
-    ("--parameters 124e6:1.3e9", "power-lines", 0.02898),
+    ("--lr 6e-4 --steps 10000 --parameters 124e6:1.3e9", "power-lines", 0.02898),
+    # Twice the length: lr times √2 and 0.0707, and at the old lr it does not apply.
+    (f"--lr 6e-4:8.4853e-4 {LENGTH}", "nanochat", 0.07071),
+    (f"--lr 6e-4 {LENGTH}", "nanochat", None),
+    # Five times the tokens at one batch: D^-0.473 and D^-1/2 and 1/D.
+    (TOKENS, "power-lines", 0.1 * 5**-0.473),
+    (TOKENS, "loshchilov-hutter", 0.1 * 5**-0.5),
+    (TOKENS, "nanochat", 0.02),
 ]
 
 
 @pytest.mark.parametrize(("facts", "rule", "expected"), GROWN)
 def test_a_language_model_grows(facts, rule, expected, capsys):
-    """The length of a sequence is part of the batch, and parameters can be stated."""
-    found = values(f"--lr 6e-4 --steps 10000 {facts}", capsys)[rule]
-    assert found == pytest.approx(expected, rel=2e-4)
-
-
-def test_nanochat_goes_with_its_lr(capsys):
-    """Twice the length: lr times √2 and 0.0707, and at the old lr it does not apply."""
-    facts = "--batch-size 512 --tokens-per-example 1024:2048 --steps 10000"
-    grown = values(f"--lr 6e-4:8.4853e-4 {facts}", capsys)["nanochat"]
-    assert grown == pytest.approx(0.07071, rel=1e-4)
-    assert values(f"--lr 6e-4 {facts}", capsys)["nanochat"] is None
+    """Sequences, parameters and tokens change what rules about them say."""
+    rules = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)["rules"]
+    found = {each["rule"]: each["value"] for each in rules}[rule]
+    assert found == (expected and pytest.approx(expected, rel=2e-4))
 
 
 @pytest.mark.parametrize(
-    ("facts", "lr"),
+    ("facts", "same"),
     [
-        ("--lr 1e-3:linear --batch-size 256:2048", 8e-3),
-        ("--lr 1e-3:sqrt --batch-size 256:1024", 2e-3),
-        ("--lr 1e-3:sqrt --batch-size 256 --tokens-per-example 8:32", 2e-3),
-        ("--lr 1e-3:sqrt --batch-tokens 1e6:4e6", 2e-3),
+        ("--lr 1e-3:linear --batch-size 256:2048", "--lr 1e-3:8e-3"),
+        ("--lr 1e-3:sqrt --batch-size 256:1024", "--lr 1e-3:2e-3"),
+        ("--lr 1e-3:sqrt --batch-size 256 --tokens-per-example 8:32", "--lr 1e-3:2e-3"),
+        ("--lr 1e-3:sqrt --batch-tokens 1e6:4e6", "--lr 1e-3:2e-3"),
+        ("--lr 3e-4:linear --batch-size 256:x8", "--lr 3e-4:2.4e-3"),
+        ("--lr 3e-4:sqrt --tokens 20B:x5 --batch-tokens 0.5M:2M", "--lr 3e-4:6e-4"),
     ],
 )
-def test_an_lr_goes_with_the_batch(facts, lr, capsys):
-    """linear and sqrt stand for the lr after the change, with the batch in tokens."""
-    as_number = facts.replace("linear", str(lr)).replace("sqrt", str(lr))
+def test_an_lr_goes_with_the_batch(facts, same, capsys):
+    """linear and sqrt stand for the lr after the change, and x8 for eight times."""
+    _, _, *rest = facts.split()
+    as_number = " ".join([same, *rest]).replace("256:x8", "256:2048")
     lines = [f"rescale torch.AdamW=0.1 {each}" for each in (facts, as_number)]
-    assert as_json(lines[0], capsys) == as_json(lines[1], capsys)
-
-
-def test_a_length_in_tokens(capsys):
-    """Five times the tokens at one batch: steps follow, and the rules about tokens."""
-    facts = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
-    found = values(facts, capsys)
-    # D^-0.473 and D^-1/2 and 1/D, to the rounding of 38,147 steps.
-    assert found["power-lines"] == pytest.approx(0.1 * 5**-0.473, rel=1e-4)
-    assert found["loshchilov-hutter"] == pytest.approx(0.1 * 5**-0.5, rel=1e-4)
-    assert found["nanochat"] == pytest.approx(0.02, rel=1e-4)
-    document = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)
-    half_life = document["before"]["half_life"]["tokens"]
-    assert half_life == pytest.approx(math.log(2) / 6e-5 * 524288, rel=1e-4)
+    found, there = (as_json(line, capsys) for line in lines)
+    assert found == there
+    half_life = found["before"]["half_life"]["tokens"]
+    if "tokens 20B" in facts:
+        assert half_life == pytest.approx(math.log(2) / 3e-5 * 0.5e6, rel=1e-4)
 
 
 def test_what_was_measured_comes_first(capsys):
     """Of all answers, those that rest on a measurement stand above the others."""
-    facts = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
-    shown = run(f"rescale torch.AdamW=0.1 {facts} --all", capsys)[1]
+    shown = run(f"rescale torch.AdamW=0.1 {TOKENS} --all", capsys)[1]
     rows = shown.partition("tested on")[2]
     assert 0 < rows.index("power-lines") < rows.index("half-life-examples")
     below = rows.partition("Rules whose authors measured such a change")[2]
@@ -252,21 +242,6 @@ def test_what_was_measured_comes_first(capsys):
 
 
 # Facts as people type them ------------------------------------------------------
-
-
-def test_times_and_an_lr_that_goes_with_the_batch(capsys):
-    """256:x8 is 256:2048; an lr goes with tokens in a step as with examples."""
-    line = f"rescale {ADAMW}=0.1 --dataset-size 1.28M --epochs 90"
-    there = as_json(f"{line} --lr 3e-4:linear --batch-size 256:x8", capsys)
-    same = as_json(f"{line} --lr 3e-4:2.4e-3 --batch-size 256:2048", capsys)
-    for side in ("before", "unchanged"):
-        assert there[side]["e_folds"] == digits(same[side]["e_folds"], rel=1e-12)
-    in_tokens = f"rescale {ADAMW}=0.1 --tokens 20B:x5 --lr 3e-4:sqrt"
-    found = as_json(f"{in_tokens} --batch-tokens 0.5M:2M", capsys)
-    assert found["unchanged"]["shrink_per_step"] == digits(6e-5, rel=1e-12)
-    assert found["unchanged"]["e_folds"] == digits(
-        -50_000 * math.log1p(-6e-5), rel=1e-9
-    )
 
 
 def test_python_reads_the_same_facts():
