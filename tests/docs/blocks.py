@@ -4,14 +4,10 @@ A ``console`` block has lines to type behind ``$ `` and what they print, where `
 stands for any text; a ``sh`` block has lines alone. A ``text`` block right behind a
 ``python`` one is what that prints. A block of any language whose first line is a
 comment with a file name (``# train.py``) is that file.
-
-Run as a program this prints how many there are.
 """
 
 import re
-import sys
 import tomllib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -168,21 +164,3 @@ def _comparable(text: str) -> str:
     for name, pattern in VARIES.items():
         plain = pattern.sub(f"<{name}>", plain)
     return plain
-
-
-def counts() -> str:
-    """Return how many blocks the manual has, and how many are exempt."""
-    blocks = [block for page in pages() for block in blocks_of(page)]
-    kinds = Counter(block.language for block in blocks)
-    lines = sum(len(list(block.lines)) for block in blocks)
-    exempt = {
-        kind: sum(is_exempt(kind, block, it) for block in blocks for it in block.pieces)
-        for kind in exemptions()
-    }
-    of_kind = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    of_exempt = ", ".join(f"{count} {kind}" for kind, count in exempt.items())
-    return f"{len(blocks)} blocks: {of_kind}; {lines} lines to type; {of_exempt}\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(counts())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # The most that we use of a terminal: longer lines are hard to follow by eye.
-WIDEST = 120
+_WIDEST = 120
 # The least: below, words break letter by letter, and the terminal folds better itself.
 _NARROWEST = 20
 
@@ -26,7 +26,7 @@ def _console(*, to_stderr: bool) -> "Console":
     # that of a terminal which does not know its own.
     is_known = (console.is_terminal or "COLUMNS" in os.environ) and console.width > 0
     wanted = max(console.width, _NARROWEST) if is_known else WIDTH
-    console.width = min(wanted, WIDEST)
+    console.width = min(wanted, _WIDEST)
     return console
 
 
