@@ -134,6 +134,11 @@ REFUSED = [
     ("optimi.AdamW", {"decouple_lr": True, "max_lr": 0.2}, "lr 0.1 .* by 0.2"),
     ("optimi.Lion", {"decouple_lr": True, "max_lr": 0.05}, "lr 0.1 .* by 0.05"),
     ("torch.optim.ASGD", {"lambd": 1e-3}, "lambd=0.001"),
+    # With a fixed decay it is not the StableAdamW of that library.
+    *(
+        ("pytorch_optimizer.StableAdamW", {"fixed_decay": True}, told)
+        for told in ("StableAdamW with", "fixed_decay=True")
+    ),
 ]
 
 
@@ -145,30 +150,23 @@ def test_an_option_without_a_record_is_refused_by_its_name(kind, options, told):
         explain(optimizer)
 
 
-def test_an_optimizer_of_composer_and_one_of_timm():
-    """composer's decoupled SGD is known; timm's factory builds torch's own classes."""
+def test_an_optimizer_of_composer_and_those_of_timm():
+    """timm's factory builds torch's own classes, and a Lion that it calls lionc."""
     assert explain(composer("DecoupledSGDW")(weights(), 0.01, 0.1)).knob == (
         "composer.optim.DecoupledSGDW"
     )
     timm = module("timm.optim", "timm", "timm.models")
-    built = timm.create_optimizer_v2(weights(), opt="sgd", lr=0.1, weight_decay=1e-3)
-    there = explain(built)
-    assert there.knob == "torch.optim.SGD"
+    found = {
+        name: explain(
+            timm.create_optimizer_v2(weights(), opt=name, lr=0.1, weight_decay=1e-3)
+        )
+        for name in ("sgd", "lion", "lionc")
+    }
+    knobs = {name: each.knob for name, each in found.items()}
+    assert knobs == {
+        "sgd": "torch.optim.SGD",
+        "lion": "timm.lion",
+        "lionc": "timm.lionc",
+    }
     named = explain(1e-3, "timm.sgd", run={"lr": 0.1})
-    assert there.shrink_per_step == digits(named.shrink_per_step, rel=1e-12)
-
-
-def test_a_corrected_decay_is_timms_own_name():
-    """timm's corrected Lion decays with the square of the lr: timm.lionc."""
-    timm = module("timm.optim", "timm", "timm.models")
-    for name in ("lion", "lionc"):
-        built = timm.create_optimizer_v2(weights(), opt=name, lr=0.1, weight_decay=0.1)
-        assert explain(built).knob == f"timm.{name}"
-
-
-def test_a_rule_without_a_record_is_refused():
-    """pytorch_optimizer's StableAdamW with a fixed decay is not its StableAdamW."""
-    name = "pytorch_optimizer.StableAdamW"
-    built = factory(name, fixed_decay=True)(weights(), 0.1, 0.1)
-    with pytest.raises(RefusedError, match=rf"{name} with fixed_decay=True"):
-        explain(built)
+    assert found["sgd"].shrink_per_step == digits(named.shrink_per_step, rel=1e-12)

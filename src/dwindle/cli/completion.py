@@ -5,6 +5,7 @@ A script for each shell, made from the records that the commands read their word
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from shlex import quote
 from typing import NamedTuple
 
 from dwindle.cli.main import COMMANDS
@@ -90,17 +91,17 @@ def _bash(lines: Sequence[_Line]) -> Iterable[str]:
     yield "    done"
     yield "    case ${COMP_WORDS[1]}:$before in"
     for pattern, values in chain.from_iterable(line.patterns() for line in lines):
-        yield f"    {pattern}) words={_quoted(' '.join(_in_bash(values)))} ;;"
+        yield f"    {pattern}) words={quote(' '.join(_in_bash(values)))} ;;"
     yield "    *) case ${COMP_WORDS[1]} in"
     for line in lines:
-        words = _quoted(" ".join(word.name for word in line.options))
-        places = _quoted(" ".join(_in_bash(line.places)))
+        words = quote(" ".join(word.name for word in line.options))
+        places = quote(" ".join(_in_bash(line.places)))
         yield f"        {line.name}) words={words} places={places} ;;"
     yield "        esac"
     yield "        [[ $word == -* ]] || words=$places ;;"
     yield "    esac"
     names = " ".join(line.name for line in lines)
-    yield f"    ((COMP_CWORD == 1)) && words={_quoted(names)}"
+    yield f"    ((COMP_CWORD == 1)) && words={quote(names)}"
     yield '    COMPREPLY=($(compgen -W "$words" -- "$word"))'
     yield "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace"
     yield "}"
@@ -124,11 +125,11 @@ def _zsh(lines: Sequence[_Line]) -> Iterable[str]:
     yield "    fi"
     yield "    case $words[2]:$words[CURRENT-1] in"
     for pattern, values in chain.from_iterable(line.patterns() for line in lines):
-        yield f"    {pattern}) places=({' '.join(map(_quoted, values))}) ;;"
+        yield f"    {pattern}) places=({' '.join(map(quote, values))}) ;;"
     yield "    *) case $words[2] in"
     for line in lines:
         options = " ".join(_described(word.name, word.help) for word in line.options)
-        places = " ".join(map(_quoted, line.places))
+        places = " ".join(map(quote, line.places))
         yield f"        {line.name}) words_there=({options}) places=({places}) ;;"
     yield "        esac ;;"
     yield "    esac"
@@ -143,7 +144,7 @@ def _zsh(lines: Sequence[_Line]) -> Iterable[str]:
 
 def _described(name: str, text: str) -> str:
     escaped = name.replace(":", "\\:")
-    return _quoted(f"{escaped}:{text}")
+    return quote(f"{escaped}:{text}")
 
 
 def _fish(lines: Sequence[_Line]) -> Iterable[str]:
@@ -164,10 +165,6 @@ def _fish(lines: Sequence[_Line]) -> Iterable[str]:
                 yield f"{there} {about} -x -a {values}"
             else:
                 yield f"{there} {about} -r"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _quoted_in_fish(text: str) -> str:

@@ -1,6 +1,5 @@
 """dwindle find: the best weight decay of somebody's own training."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -18,6 +17,7 @@ from dwindle.cli.options import (
     read_count,
     read_number,
     read_whole,
+    read_with,
     written,
 )
 from dwindle.cli.output import note, print_json, print_plan, stderr, warn
@@ -29,22 +29,13 @@ from dwindle.wording import listed, number
 if TYPE_CHECKING:
     from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
 
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _SEARCH = "The search; these may differ when it goes on"
 
 
-def read_seconds(option: str, text: str) -> float:
-    """Read 90, 90s, 30m, 2h or 1d as seconds."""
-    remedy = written(option, "2h", "30m", "90s")
-    found = re.fullmatch(r"([\d.]+)\s*([a-z]*)", text.strip())
-    unit = found[2] if found else ""
-    try:
-        seconds = float(found[1] if found else "") * _SECONDS[unit or "s"]
-    except (KeyError, ValueError):
-        raise RangeError(option, repr(text), "a time with its unit", remedy) from None
-    if seconds <= 0:
-        raise RangeError(option, text, "above 0", remedy)
-    return seconds
+read_seconds = read_with(
+    _SECONDS, "a time with its unit", "2h", "30m", "90s", kind=float
+)
 
 
 def read_scale(option: str, text: str) -> dict[str, float]:
@@ -69,17 +60,11 @@ def read_scale(option: str, text: str) -> dict[str, float]:
 
 
 def read_limit(option: str, text: str) -> float:
-    """Read a number of the search, which has a range."""
+    """Read a number of the search, which has a range; a whole one of trainings."""
     from dwindle.finding.search import checked
 
-    return checked(option, read_number(option, text))
-
-
-def read_trainings(option: str, text: str) -> int:
-    """Read how many trainings there may be."""
-    from dwindle.finding.search import checked
-
-    return int(checked(option, read_whole(option, text)))
+    is_count = option.endswith("trainings")
+    return checked(option, (read_whole if is_count else read_number)(option, text))
 
 
 def read_knob(_: str, text: str) -> str:
@@ -138,7 +123,7 @@ OPTIONS = (
     _search("--low", "least decay of the range", "X", read_limit),
     _search("--high", "greatest decay of the range", "X", read_limit),
     _search("--guess", "where the best is expected", "X", read_limit),
-    _search("--trainings", "the most; 25", "N", read_trainings, also=_TRAININGS),
+    _search("--trainings", "the most; 25", "N", read_limit, also=_TRAININGS),
     _search("--within", "factor of the interval; 1.25", "X", read_limit),
     _search("--time", "no training begins after 2h", "TIME", read_seconds, also=_TIME),
     _search(

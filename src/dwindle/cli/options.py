@@ -1,13 +1,14 @@
 """Options as records: how words become keyword arguments, and what --help prints."""
 
 import inspect
+import math
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dwindle.cli.output import show
 from dwindle.decay import read_numbers
@@ -18,6 +19,7 @@ from dwindle.show import Column, Line, Table
 if TYPE_CHECKING:
     import click
 
+Number = TypeVar("Number", int, float)
 GENERAL = "Options"
 _HOW = "{} --help shows how to write it; quote what belongs together."
 
@@ -70,6 +72,31 @@ def read_count(most: int) -> Callable[[str, str], int]:
         if not 1 <= count <= most:
             raise RangeError(option, count, f"from 1 to {most:,}", written(option, "8"))
         return count
+
+    return read
+
+
+def read_with(
+    units: Mapping[str, int], must: str, *examples: str, kind: type[Number]
+) -> Callable[[str, str], Number]:
+    """Return what reads a number with its unit, as so many of the unit ``""``.
+
+    Example:
+        >>> read_with({"": 1, "m": 60}, "a time", "2m", kind=float)("--time", "1.5m")
+        90.0
+
+    """
+
+    def read(option: str, text: str) -> Number:
+        unit = re.findall(r"[a-z]*$", text.strip().casefold())[0]
+        number = read_numbers.read_number(text.strip()[: -len(unit) or None])
+        remedy = written(option, *examples)
+        if number is None or not math.isfinite(number) or unit not in units:
+            raise RangeError(option, repr(text), must, remedy)
+        found = kind(number * units[unit])
+        if found <= 0:
+            raise RangeError(option, text, "above 0", remedy)
+        return found
 
     return read
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
-from dwindle.cli.options import Option, read_count, read_one_of, read_whole
+from dwindle.cli.options import Option, read_count, read_one_of, read_with
 from dwindle.cli.output import print_json, show, stderr
 from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
-from dwindle.errors import RangeError, UsageError
+from dwindle.errors import UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
 
@@ -29,24 +29,12 @@ WORKERS = Option(
     read_count(_MOST_WORKERS),
 )
 # Powers of 1024, as the system counts memory.
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def read_bytes(option: str, text: str) -> int:
-    """Read 4G, 512M, or a plain number of bytes."""
-    number, unit = text.rstrip("Bb").rstrip("i"), ""
-    if number and number[-1].upper() in _UNITS:
-        number, unit = number[:-1], number[-1].upper()
-    remedy = f"Write {option} 4G, or {option} 512M."
-    try:
-        size = read_whole(option, number) * _UNITS[unit]
-    except RangeError:
-        raise RangeError(option, repr(text), "a size of memory", remedy) from None
-    if size <= 0:
-        raise RangeError(option, text, "above 0", remedy)
-    return size
-
-
+_BYTES = {
+    f"{letter}{end}": 1 << 10 * power
+    for power, letter in enumerate(("", "k", "m", "g", "t"))
+    for end in ("", "b", "ib")
+}
+read_bytes = read_with(_BYTES, "a size of memory", "4G", "512M", kind=int)
 OPTIONS = (
     Option("STUDY.toml", "the study file", required=True),
     Option("--store", "where results are kept; beside the file if not given", "PATH"),
