@@ -131,7 +131,7 @@ def test_a_worker_that_dies_is_replaced():
         assert training.train(Ask(weight_decay=2.0)).loss == 2
         worker = training._worker
         os.kill(worker.group.pid, signal.SIGKILL)  # while it is idle
-        assert wait_until(lambda: worker.has_ended)
+        assert wait_until(worker.group.has_ended)
         assert training.train(Ask(weight_decay=3.0)).loss == 3
 
 
@@ -218,7 +218,7 @@ def test_what_is_no_loss_is_never_guessed():
     for returned, what in NO_LOSSES:
         found = loss_of(returned, Metric(text="val_loss"))
         assert (found.status, found.loss) == ("error", None)
-        assert what in found.why
+        assert what in found.error
 
 
 def takes_position(weight_decay, /):

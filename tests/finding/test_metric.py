@@ -134,7 +134,7 @@ def test_what_is_no_plain_number_is_an_error():
         for before in ("", "val_loss: 0.5\n"):
             found = verdict("val_loss", before + output)
             assert found.status == "error", output
-            assert output.partition(": ")[2] in found.why
+            assert output.partition(": ")[2] in found.error
 
 
 @pytest.mark.parametrize(("take", "loss"), [("last", 0.4), ("min", 0.3), ("max", 0.9)])
@@ -149,8 +149,8 @@ def test_a_metric_that_never_comes_names_the_nearest():
     """What stood with a number is offered; a header without one is no divergence."""
     found = verdict("val_loss", "epoch val_loss\ntrain_loss=1 valid_loss: 0.3")
     assert found.status == "error"
-    assert "valid_loss" in found.why
-    assert "val_loss" in verdict("valloss", "loss=1 val_loss 0.3").why
+    assert "valid_loss" in found.error
+    assert "val_loss" in verdict("valloss", "loss=1 val_loss 0.3").error
     assert verdict("val_loss", "").status == "error"
     assert verdict("val_loss", "val_loss=None").status == "error"
 

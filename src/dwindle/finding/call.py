@@ -1,22 +1,25 @@
-"""A call of a user's training function: what it must take, and what it gave back."""
+"""A user's training function: loaded, called, and served in a worker of its own."""
 
+import faulthandler
 import inspect
 import math
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dwindle.errors import UsageError
+from dwindle.errors import DwindleError, UsageError
 from dwindle.errors.nearest import nearest_names
-from dwindle.finding.metric import Metric, Place, Readings, Verdict, judged
+from dwindle.finding.metric import Metric, Place, Readings, judged
 from dwindle.finding.output import last_lines
-from dwindle.finding.training import Ask, Came
+from dwindle.finding.training import Ask, Came, nearest_file
 from dwindle.wording import clean, listed, with_article
 
 Function = Callable[..., object]
@@ -83,10 +86,13 @@ def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signatu
             must, f"{_name(function)} that needs {listed(lacking)}", remedy
         )
     names = tuple(name for name in by_name if name not in ("weight_decay", "seed"))
+    whole: Any = inspect.unwrap(function)
+    code = getattr(getattr(whole, "func", whole), "__code__", None)
+    path = getattr(code, "co_filename", "")
     return Signature(
         has_seed="seed" in by_name or takes_any,
         names=None if takes_any else names,
-        file=_source_file(function),
+        file=path if Path(path).is_file() else None,
     )
 
 
@@ -103,27 +109,22 @@ def called(
     Only ``raised`` passes: a KeyboardInterrupt in this process is the user's.
     """
     start = time.perf_counter()
-    lines: tuple[str, ...] = ()
-    is_worth_another_try = False
     try:
-        verdict = loss_of(function(**signature.arguments(ask)), metric)
+        came = loss_of(function(**signature.arguments(ask)), metric)
     except raised:
         raise
     except BaseException as error:  # noqa: BLE001 also the exit of a script: an outcome
-        verdict = Verdict(status="error", why=_in_one_line(error))
-        lines = lines_of(error)
-        is_worth_another_try = True
-    return Came(
-        status=verdict.status,
-        loss=verdict.loss,
-        seconds=time.perf_counter() - start,
-        error=verdict.why,
-        last_lines=lines,
-        is_worth_another_try=is_worth_another_try,
-    )
+        last = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1:]
+        came = Came(
+            status="error",
+            error=clean(*last or [type(error).__name__]),
+            last_lines=lines_of(error),
+            is_worth_another_try=True,
+        )
+    return replace(came, seconds=time.perf_counter() - start)
 
 
-def loss_of(returned: object, metric: Metric = LOSS) -> Verdict:
+def loss_of(returned: object, metric: Metric = LOSS) -> Came:
     """Return what a training's result says: a number, a dict, or pairs as they come.
 
     Nothing is guessed: what is not plainly one loss is an error.
@@ -137,21 +138,21 @@ def loss_of(returned: object, metric: Metric = LOSS) -> Verdict:
         near = nearest_names(metric.key, keys)
         has = f"with {listed(near)}" if near else "without keys"
         why = f"it returned a dict {has}, and must return one with {metric.key!r}"
-        return Verdict(status="error", why=why)
+        return Came(status="error", error=why)
     return loss_of_value(returned, "it returned")
 
 
-def loss_of_value(value: object, what: str) -> Verdict:
+def loss_of_value(value: object, what: str) -> Came:
     """Return the loss that a value is, if it is plainly one number."""
     number = _number(value)
     if isinstance(number, str):
         is_result = what == "it returned"
         must = "and must return its loss" if is_result else "and must be a number"
         verb = what if is_result else f"{what} is"
-        return Verdict(status="error", why=f"{verb} {number}, {must}")
+        return Came(status="error", error=f"{verb} {number}, {must}")
     if math.isfinite(number):
-        return Verdict(status="ok", loss=number)
-    return Verdict(status="diverged", why=f"its loss is {number}")
+        return Came(status="ok", loss=number)
+    return Came(status="diverged", error=f"its loss is {number}")
 
 
 def _number(value: object) -> float | str:
@@ -180,24 +181,24 @@ def _number(value: object) -> float | str:
     )
 
 
-def _last_of(pairs: Iterator[object], metric: Metric) -> Verdict:
+def _last_of(pairs: Iterator[object], metric: Metric) -> Came:
     """Read (step, loss) as they come; the first that is not finite ends it all."""
     readings = Readings(metric)
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 a pair
             got = with_article(type(pair).__name__)
             why = f"it yielded {got}, and must yield (step, loss)"
-            return Verdict(status="error", why=why)
+            return Came(status="error", error=why)
         step, value = pair
-        verdict = loss_of_value(value, f"its loss at step {step}")
-        if verdict.loss is None:
+        came = loss_of_value(value, f"its loss at step {step}")
+        if came.loss is None:
             # Nothing that comes after NaN is of use: the generator is closed.
-            where = "" if verdict.status == "error" else f" at step {step}"
-            return Verdict(status=verdict.status, why=f"{verdict.why}{where}")
-        readings.add(Place(verdict.loss, str(verdict.loss)))
+            where = "" if came.status == "error" else f" at step {step}"
+            return replace(came, error=f"{came.error}{where}")
+        readings.add(Place(came.loss, str(came.loss)))
     if readings.last is None:
         why = "it yielded nothing, and must yield (step, loss)"
-        return Verdict(status="error", why=why)
+        return Came(status="error", error=why)
     return judged(readings)
 
 
@@ -242,11 +243,8 @@ def _module(place: str) -> object:
     path = Path(place).absolute()
     spec = spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        there = [str(each) for each in Path(place).parent.glob("*.py")]
-        near = nearest_names(place, there, 3)
-        remedy = f"Nearest: {listed(near)}." if near else "Is it in this folder?"
         must = "The file of a training must be there."
-        raise UsageError(must, f"{place}: no such file", remedy)
+        raise UsageError(must, f"{place}: no such file", nearest_file(Path(place)))
     sys.path.insert(0, str(path.parent))
     module = module_from_spec(spec)
     # Dataclasses and pickles look their module up by name.
@@ -264,17 +262,44 @@ def lines_of(error: BaseException) -> tuple[str, ...]:
     return last_lines(text.encode("utf-8", "backslashreplace"))
 
 
-def _in_one_line(error: BaseException) -> str:
-    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
-    return clean(lines[-1] if lines else type(error).__name__)
-
-
 def _name(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _source_file(function: object) -> str | None:
-    whole: Any = inspect.unwrap(function) if callable(function) else function
-    code = getattr(getattr(whole, "func", whole), "__code__", None)
-    path = getattr(code, "co_filename", "")
-    return path if Path(path).is_file() else None
+def serve(asks_from: int, answers_to: int) -> None:
+    """Live as a worker: the function comes first, then asks until the pipe ends.
+
+    The answer to the function is its signature, or an outcome or an error of ours that
+    says why there is none; that to an ask is an outcome.
+    """
+    # What the function starts must not hold our pipes open.
+    for pipe in (asks_from, answers_to):
+        os.set_inheritable(pipe, False)  # noqa: FBT003 it takes no name
+    faulthandler.enable()
+    asks = Connection(asks_from, writable=False)
+    answers = Connection(answers_to, readable=False)
+    try:
+        given, scale_names, metric = asks.recv()
+        function = loaded(given) if isinstance(given, str) else given
+        signature = signature_of(function, scale_names)
+    except DwindleError as error:
+        answers.send(error)
+        return
+    except BaseException as error:  # noqa: BLE001 an import may raise anything
+        lines = lines_of(error)
+        why = lines[-1] if lines else type(error).__name__
+        answers.send(Came(status="error", error=why, last_lines=lines))
+        return
+    answers.send(signature)
+    ours = os.getpid()
+    while True:
+        try:
+            ask = asks.recv()
+        except EOFError:
+            return
+        came = called(function, signature, ask, metric)
+        # A child that the training forked and let return would answer, too: its answer
+        # would be taken for that of the next training.
+        if os.getpid() != ours:
+            os._exit(0)
+        answers.send(came)

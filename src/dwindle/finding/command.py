@@ -11,30 +11,28 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from dwindle.errors import UsageError
-from dwindle.errors.nearest import nearest_names, typing_mistakes
+from dwindle.errors.nearest import typing_mistakes
 from dwindle.finding.group import Group, how_it_ended
 from dwindle.finding.metric import (
     Metric,
     Scanner,
-    Verdict,
     judged,
     names_with_numbers,
 )
 from dwindle.finding.output import Kept
 from dwindle.finding.result_file import read_result_file, trainer_state_in
-from dwindle.finding.training import Ask, Came
+from dwindle.finding.training import Ask, Came, nearest_file, not_started
 from dwindle.fitting.find_line import (
     OURS,
     PLACEHOLDER,
     names_in_braces,
     refuse_without_decay,
 )
-from dwindle.wording import listed
 
 # A crash of Python then says where. PYTHONUNBUFFERED would save more of what was
 # printed, but it writes each word by itself: lines of several processes would mix.
@@ -139,21 +137,20 @@ class CommandTraining:
 
     def train(self, ask: Ask) -> Came:
         """Run the command and wait for its end; what fails in it is an outcome."""
-        uses = self._command.placeholders
-        start = time.monotonic()
+        uses, start = self._command.placeholders, time.monotonic()
+        out: Path | None = None
+        is_kept = False
         try:
-            with (
-                _fresh_folder(ask, wanted="out" in uses) as out,
-                _free_port(wanted="port" in uses) as port,
-            ):
-                values = _values(ask, out, port)
-                came = self._run(ask, values, out)
-                if came.status == "error" or self._command.keep_out:
-                    out.keep()
-                return came
+            out = _fresh_folder(ask) if "out" in uses else None
+            with _free_port(wanted="port" in uses) as port:
+                came = self._run(ask, _values(ask, out, port), out)
+            is_kept = came.status == "error" or self._command.keep_out
         except OSError as error:  # no room, no processes, too many words
-            why = f"it could not be started: {error.strerror or error}"
-            return Came(status="error", seconds=time.monotonic() - start, error=why)
+            came = not_started(error, seconds=time.monotonic() - start)
+        finally:
+            if out is not None and not is_kept:
+                shutil.rmtree(out, ignore_errors=True)
+        return came
 
     def close(self) -> None:
         """End what is running, from any thread, and leave no process behind."""
@@ -162,19 +159,19 @@ class CommandTraining:
             if self._group:
                 self._group.end()
 
-    def _run(self, ask: Ask, values: Mapping[str, str], out: "_Out") -> Came:
+    def _run(self, ask: Ask, values: Mapping[str, str], out: Path | None) -> Came:
         command, words = self._command, self._command.filled(values)
         environment = {**_HELPS_PYTHON, **os.environ, **ask.environment}
         program, reason = _program(words[0], environment)
         if reason:
             why = f"it could not be started: {words[0]}: {os.strerror(reason)}"
-            return Came(status="error", seconds=0.0, error=why)
+            return Came(status="error", error=why)
         scanners = Scanner(command.metric), Scanner(command.metric)
         kept = Kept(
             ask.folder and ask.folder / f"{ask.number}.txt",
             [scanner.read for scanner in scanners],
         )
-        results = _Results(command, out.path)
+        results = _Results(command, out)
         start = time.monotonic()
         try:
             group = Group(program, words, environment)
@@ -185,44 +182,30 @@ class CommandTraining:
             self._group = group
             if self._is_closed:
                 group.end()
-        until = None if ask.timeout_s is None else start + ask.timeout_s
         try:
-            in_time = group.pump(kept.take, until)
+            in_time = group.pump(kept.take, ask.timeout_s)
             seconds = time.monotonic() - start
         finally:
             group.finish(kept.take)
             self._group = None
             output = kept.close()
-        if not in_time:
-            why = f"it was ended after {ask.timeout_s:g} s"
-        elif group.exit_code != 0:
-            why = how_it_ended(group)
-        else:
-            verdict = results.verdict() or _of_streams(scanners, kept)
-            return Came(
-                status=verdict.status,
-                loss=verdict.loss,
-                seconds=seconds,
-                error=verdict.why,
-                last_lines=() if verdict.status == "ok" else kept.last_lines(),
-                output=output,
-            )
+        if in_time and group.exit_code == 0:
+            came = results.read()
+            if came is None:
+                stdout, stderr = (scanner.readings for scanner in scanners)
+                # A progress bar on stderr rounds what a line on stdout has in full.
+                readings = stderr if stdout.last is None else stdout
+                came = judged(readings, names_with_numbers(kept.ends()))
+            lines = () if came.status == "ok" else kept.last_lines()
+            return replace(came, seconds=seconds, last_lines=lines, output=output)
         return Came(
             status="error",
             seconds=seconds,
-            error=why,
+            error=how_it_ended(group) if in_time else ask.is_over,
             last_lines=kept.last_lines(),
             output=output,
             is_worth_another_try=group.errno is None and not self._is_closed,
         )
-
-
-def _of_streams(scanners: Sequence[Scanner], kept: Kept) -> Verdict:
-    """Return what stdout says, or else what stderr says."""
-    out, err = (scanner.readings for scanner in scanners)
-    # A progress bar on stderr rounds what a line on stdout has in full.
-    readings = err if out.last is None else out
-    return judged(readings, names_with_numbers(kept.ends()))
 
 
 class _Results:
@@ -238,7 +221,7 @@ class _Results:
         self._path = (out or Path()) / name
         self._before = _state_of(self._path)
 
-    def verdict(self) -> Verdict | None:
+    def read(self) -> Came | None:
         """Return what the file says now; that of an earlier training says nothing."""
         if self._file is None:
             return None
@@ -247,11 +230,10 @@ class _Results:
             path = trainer_state_in(path.parent) or path
         now = _state_of(path)
         if now is None:
-            return Verdict(status="error", why=f"it wrote no {path}")
+            return Came(status="error", error=f"it wrote no {path}")
         if path == self._path and now == self._before:
-            return Verdict(
-                status="error", why=f"it did not write {path}, which is older"
-            )
+            why = f"it did not write {path}, which is older"
+            return Came(status="error", error=why)
         return read_result_file(self._metric, path)
 
 
@@ -263,36 +245,14 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-@dataclass
-class _Out:
-    """The fresh folder of a training, if it wants one."""
-
-    path: Path | None
-    is_kept: bool = False
-
-    def keep(self) -> None:
-        """Leave it where it is."""
-        self.is_kept = True
-
-
-@contextmanager
-def _fresh_folder(ask: Ask, *, wanted: bool) -> Iterator[_Out]:
-    if not wanted:
-        yield _Out(None)
-        return
+def _fresh_folder(ask: Ask) -> Path:
     if ask.folder is None:
-        path = Path(tempfile.mkdtemp(prefix="dwindle-"))
-    else:
-        # Absolute: the training may change its folder.
-        path = (ask.folder / f"{ask.number}.out").absolute()
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(mode=0o700, parents=True)
-    out = _Out(path)
-    try:
-        yield out
-    finally:
-        if not out.is_kept:
-            shutil.rmtree(path, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix="dwindle-"))
+    # Absolute: the training may change its folder.
+    path = (ask.folder / f"{ask.number}.out").absolute()
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700, parents=True)
+    return path
 
 
 _ports_lock = threading.Lock()
@@ -318,16 +278,12 @@ def _free_port(*, wanted: bool) -> Iterator[int | None]:
         _ports.discard(port)
 
 
-def _values(ask: Ask, out: _Out, port: int | None) -> dict[str, str]:
+def _values(ask: Ask, out: Path | None, port: int | None) -> dict[str, str]:
     values = {name: typed(value) for name, value in ask.scale.items()}
     values["weight_decay"] = typed(ask.weight_decay)
-    if ask.seed is not None:
-        values["seed"] = str(ask.seed)
-    if out.path is not None:
-        values["out"] = str(out.path)
-    if port is not None:
-        values["port"] = str(port)
-    return values
+    may_be = {"seed": ask.seed, "out": out, "port": port}
+    given = {name: str(each) for name, each in may_be.items() if each is not None}
+    return values | given
 
 
 def typed(value: float) -> str:
@@ -361,10 +317,19 @@ def _refuse_what_cannot_run(words: Sequence[str]) -> None:
     path, reason = _program(words[0], os.environ)
     if reason:
         must = "The first word of a command must be a program that can be run."
-        got = f"{words[0]}: {os.strerror(reason)}"
-        raise UsageError(must, got, _remedy_for_program(words[0], reason))
+        other = "Is it installed, and spelled so?"
+        executable = f"Make it executable: chmod +x {shlex.quote(words[0])}."
+        remedy = executable if reason == errno.EACCES else other
+        if words[0].endswith(".py"):
+            remedy = f"Write the Python that runs it, too: python {words[0]}."
+        raise UsageError(must, f"{words[0]}: {os.strerror(reason)}", remedy)
     if len(words) > 1 and _INTERPRETER.match(Path(path).name):
-        _refuse_missing_script(Path(words[1]))
+        script, name = Path(words[1]), words[1]
+        if name.startswith("-") or PLACEHOLDER.search(name) or script.exists():
+            return
+        must = "The script of a command must be a file that is there."
+        got = f"{name}: no such file in {Path.cwd()}"
+        raise UsageError(must, got, nearest_file(script))
 
 
 def _program(word: str, environment: Mapping[str, str]) -> tuple[str, int]:
@@ -373,23 +338,3 @@ def _program(word: str, environment: Mapping[str, str]) -> tuple[str, int]:
     if path is not None:
         return path, 0
     return word, errno.EACCES if _is_file(Path(word)) else errno.ENOENT
-
-
-def _remedy_for_program(word: str, reason: int) -> str:
-    if word.endswith(".py"):
-        return f"Write the Python that runs it, too: python {word}."
-    if reason == errno.EACCES:
-        return f"Make it executable: chmod +x {shlex.quote(word)}."
-    return "Is it installed, and spelled so?"
-
-
-def _refuse_missing_script(script: Path) -> None:
-    """Refuse the script of an interpreter that is not there: python tran.py."""
-    name = str(script)
-    if name.startswith("-") or PLACEHOLDER.search(name) or script.exists():
-        return
-    there = [str(each) for each in script.parent.glob(f"*{script.suffix}")]
-    near = nearest_names(name, there, 3)
-    remedy = f"Nearest: {listed(near)}." if near else "Is it in this folder?"
-    must = "The script of a command must be a file that is there."
-    raise UsageError(must, f"{name}: no such file in {Path.cwd()}", remedy)

@@ -17,14 +17,14 @@ from dwindle.finding.call import LOSS, Function, Signature, called, signature_of
 from dwindle.finding.group import Group, how_it_ended
 from dwindle.finding.metric import Metric
 from dwindle.finding.output import Kept
-from dwindle.finding.training import Ask, Came
+from dwindle.finding.training import Ask, Came, not_started
 from dwindle.wording import clean
 
 # Read by the numerical libraries as they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WORKER = (
     "import sys; sys.path[:] = {path!r}; "
-    "from dwindle.finding.serve import serve; serve({asks}, {answers})"
+    "from dwindle.finding.call import serve; serve({asks}, {answers})"
 )
 
 
@@ -91,7 +91,12 @@ class FunctionRecipe:
         """Return the variables that share the cores among several workers."""
         if jobs == 1 or any(name in os.environ for name in _THREADS):
             return {}
-        return dict.fromkeys(_THREADS, str(max(1, _cores() // jobs)))
+        cores = os.cpu_count() or 1
+        if hasattr(
+            os, "sched_getaffinity"
+        ):  # fewer than the machine has, in containers
+            cores = len(os.sched_getaffinity(0))
+        return dict.fromkeys(_THREADS, str(max(1, cores // jobs)))
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_spare": None}
@@ -133,9 +138,7 @@ class FunctionTraining:
         try:
             came = self._train(ask, kept)
         except OSError as error:  # no room, no processes
-            why = f"it could not be started: {error.strerror or error}"
-            seconds = time.monotonic() - start
-            came = Came(status="error", seconds=seconds, error=why)
+            came = not_started(error, seconds=time.monotonic() - start)
         output = kept.close()
         lines = came.last_lines
         if came.status != "ok" and not lines:
@@ -154,24 +157,23 @@ class FunctionTraining:
 
     def _train(self, ask: Ask, kept: Kept) -> Came:
         if self._worker and (
-            self._environment != ask.environment or self._worker.has_ended
+            self._environment != ask.environment or self._worker.group.has_ended()
         ):
             self._finish(kept)
         if self._worker is None:
             answer = self._start(ask.environment, kept)
             if isinstance(answer, DwindleError):
-                return Came(status="error", seconds=0.0, error=str(answer))
+                return Came(status="error", error=str(answer))
             if isinstance(answer, Came):
                 return answer
         start = time.monotonic()
-        until = None if ask.timeout_s is None else start + ask.timeout_s
-        came = self._answer(ask, kept, until)
+        came = self._answer(ask, kept, ask.timeout_s)
         if isinstance(came, Came):
             return came
         return Came(
             status="error",
             seconds=time.monotonic() - start,
-            error=str(came or f"it was ended after {ask.timeout_s:g} s"),
+            error=str(came or ask.is_over),
             is_worth_another_try=not self._is_closed,
         )
 
@@ -189,15 +191,13 @@ class FunctionTraining:
         answer = self._answer(what, kept, None)
         if isinstance(answer, str) or answer is None:
             again = not self._is_closed
-            return Came(
-                status="error", seconds=0.0, error=answer, is_worth_another_try=again
-            )
+            return Came(status="error", error=answer, is_worth_another_try=again)
         if not isinstance(answer, Signature):
             self._finish(kept)
         return answer
 
     def _answer(
-        self, what: object, kept: Kept, until: float | None
+        self, what: object, kept: Kept, seconds: float | None
     ) -> Signature | DwindleError | Came | str | None:
         """Send something and return the answer: a text if it died, None if too late."""
         worker = self._worker
@@ -210,7 +210,7 @@ class FunctionTraining:
                     worker.asks.send_bytes(what)
                 else:
                     worker.asks.send(what)
-            in_time = worker.group.pump(kept.take, until, worker.answers.fileno())
+            in_time = worker.group.pump(kept.take, seconds, worker.answers.fileno())
             if worker.answers.poll():
                 with contextlib.suppress(EOFError, OSError):
                     answer: Signature | DwindleError | Came = worker.answers.recv()
@@ -253,11 +253,6 @@ class _Worker:
         finally:
             os.close(asks_from)
             os.close(answers_to)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it died while nobody needed it."""
-        return self.group.has_ended()
 
     def finish(self, kept: Kept) -> None:
         """End it and all that it started."""
@@ -341,9 +336,3 @@ def _by_value(*what: object) -> bytes:
         if is_new:
             cloudpickle.unregister_pickle_by_value(module)
     return pickled
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # in a container fewer than the machine has
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

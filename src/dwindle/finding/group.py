@@ -48,6 +48,8 @@ class Group:
         self.errno: int | None = None
         self._lock = threading.Lock()
         self._said = b""
+        # Output that has not ended: 0 is stdout, 1 stderr.
+        self._open: dict[int, int] = {}
         theirs: list[int] = []
         ours: list[int] = []
         try:
@@ -58,9 +60,14 @@ class Group:
                 read, write = os.pipe()
                 ours.append(read)
                 theirs.append(write)
-            _, *self.outputs, self._status = ours
-            for pipe in theirs[1:3]:
-                _enlarge(pipe)
+            _, *self._outputs, self._status = ours
+            self._open = {pipe: number for number, pipe in enumerate(self._outputs)}
+            if sys.platform == "linux":
+                import fcntl
+
+                for pipe in theirs[1:3]:
+                    with suppress(OSError):
+                        fcntl.fcntl(pipe, _F_SETPIPE_SZ, 1 << 20)
             # No shell: what runs is what the user asked to be run, word by word.
             self._parent = subprocess.Popen(  # noqa: S603
                 [
@@ -99,28 +106,24 @@ class Group:
     def pump(
         self,
         take: Callable[[int, bytes], None],
-        until: float | None,
+        seconds: float | None,
         also: int | None = None,
     ) -> bool:
-        """Pass on output until the program has ended; return False at a point of time.
+        """Pass on output until the program has ended; return False after ``seconds``.
 
         ``take`` gets 0 (stdout) or 1 (stderr), and a piece. It is also over as soon as
         the file descriptor ``also`` can be read.
         """
-        numbers = {pipe: number for number, pipe in enumerate(self.outputs)}
+        until = None if seconds is None else time.monotonic() + seconds
         while self._status >= 0 and self.exit_code is None:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 return False
-            others = [] if also is None else [also]
-            readable = _ready([*numbers, self._status, *others], left)
-            for pipe in readable & numbers.keys():
-                if not self._pass_on(pipe, numbers[pipe], take):
-                    numbers.pop(pipe)
-            if self._status in readable:
-                self._read_status()
-            if also in readable:
-                self._drain(take)
+            if also in self._pass_on(take, left, [] if also is None else [also]):
+                # What has been written so far; bounded, a thread may go on printing.
+                for _ in range(64):
+                    if not self._pass_on(take, 0):
+                        break
                 return True
         return True
 
@@ -135,18 +138,9 @@ class Group:
         # Without a parent, what left the group may keep the pipes open for ever.
         is_orphan = self._status < 0 and self.exit_code is None
         end = time.monotonic() + (_ORPHANED_S if is_orphan else _AFTER_THE_END_S)
-        numbers = {pipe: number for number, pipe in enumerate(self.outputs)}
-        while (numbers or self._status >= 0) and time.monotonic() < end:
-            watched = [*numbers, *([self._status] if self._status >= 0 else [])]
-            for pipe in _ready(watched, end - time.monotonic()):
-                if pipe == self._status:
-                    self._read_status()
-                elif not self._pass_on(pipe, numbers[pipe], take):
-                    numbers.pop(pipe)
+        while (self._open or self._status >= 0) and time.monotonic() < end:
+            self._pass_on(take, end - time.monotonic())
         self.end()
-        self._bury()
-
-    def _bury(self) -> None:
         try:
             self._parent.wait(_AFTER_THE_END_S)
         except subprocess.TimeoutExpired:
@@ -154,10 +148,10 @@ class Group:
             self._parent.wait()
         if self._parent.returncode:
             self._kill()
-        for pipe in (*self.outputs, self._status):
+        for pipe in (*self._outputs, self._status):
             if pipe >= 0:
                 os.close(pipe)
-        self.outputs, self._status = [], -1
+        self._open, self._outputs, self._status = {}, [], -1
 
     def _kill(self) -> None:
         """End the group by ourselves: its parent was killed and cannot."""
@@ -165,20 +159,24 @@ class Group:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
-    def _drain(self, take: Callable[[int, bytes], None]) -> None:
-        """Pass on what has been written so far."""
-        for number, pipe in enumerate(self.outputs):
-            # Bounded: a thread of the training may go on printing.
-            for _ in range(64):
-                if not _ready([pipe], 0) or not self._pass_on(pipe, number, take):
-                    break
-
-    @staticmethod
-    def _pass_on(pipe: int, number: int, take: Callable[[int, bytes], None]) -> bool:
-        piece = os.read(pipe, _PIECE)
-        if piece:
-            take(number, piece)
-        return bool(piece)
+    def _pass_on(
+        self,
+        take: Callable[[int, bytes], None],
+        seconds: float | None,
+        others: Sequence[int] = (),
+    ) -> set[int]:
+        """Wait for output or a status, take it in; return what else can be read."""
+        status = [self._status] if self._status >= 0 else []
+        readable = _ready([*self._open, *status, *others], seconds)
+        for pipe in readable & self._open.keys():
+            piece = os.read(pipe, _PIECE)
+            if piece:
+                take(self._open[pipe], piece)
+            else:
+                self._open.pop(pipe)
+        if self._status in readable:
+            self._read_status()
+        return readable
 
     def _read_status(self) -> None:
         """Read what the parent says; at its end without a code the parent has died."""
@@ -222,11 +220,3 @@ def _ready(pipes: Sequence[int], seconds: float | None) -> set[int]:
         poll.register(pipe, select.POLLIN)
     limit = None if seconds is None else max(0, int(seconds * 1e3) + 1)
     return {pipe for pipe, _ in poll.poll(limit)}
-
-
-def _enlarge(pipe: int) -> None:
-    if sys.platform == "linux":
-        import fcntl
-
-        with suppress(OSError):
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, 1 << 20)

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
 from dwindle.finding.output import ANSI
+from dwindle.finding.training import Came
 from dwindle.fitting.names import larger_is_better
 from dwindle.wording import clean, listed
 
@@ -401,17 +402,8 @@ def number_from(text: str) -> float:
     return float(plain.replace(",", "").replace("d", "e"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What a training's output says: its loss, or why there is none."""
-
-    status: Literal["ok", "diverged", "error"]
-    loss: float | None = None
-    why: str | None = None
-
-
-def judged(readings: Readings, seen: Iterable[str] = ()) -> Verdict:
-    """Return what the place that counts says.
+def judged(readings: Readings, seen: Iterable[str] = ()) -> Came:
+    """Return what the place that counts says of its training.
 
     ``seen`` are names that stood with a number, for the nearest where there is no
     place.
@@ -423,15 +415,14 @@ def judged(readings: Readings, seen: Iterable[str] = ()) -> Verdict:
             why += f", only {clean(readings.last.raw, limit=80)!r}"
         near = nearest_names(metric.text, seen)
         has = f"; with a number there are {listed(near)}" if near else ""
-        return Verdict(status="error", why=why + has)
+        return Came(status="error", error=why + has)
     if place.value is None:
         why = f"no plain number stands at {clean(place.raw, limit=80)!r}"
-        return Verdict(status="error", why=why)
+        return Came(status="error", error=why)
     if math.isfinite(place.value):
-        return Verdict(status="ok", loss=place.value)
-    return Verdict(
-        status="diverged", why=f"{metric.text}: {clean(place.raw, limit=80)}"
-    )
+        return Came(status="ok", loss=place.value)
+    raw = clean(place.raw, limit=80)
+    return Came(status="diverged", error=f"{metric.text}: {raw}")
 
 
 def names_with_numbers(text: str) -> tuple[str, ...]:

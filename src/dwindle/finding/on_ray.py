@@ -54,7 +54,7 @@ class RayTraining:
         start = time.monotonic()
         with self._lock:
             if self._is_closed:
-                return Came(status="error", seconds=0.0, error="it was ended")
+                return Came(status="error", error="it was ended")
             call = self._cluster.start(train_here, self._recipe.sent, ask)
             self._running = call
         try:

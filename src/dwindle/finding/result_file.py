@@ -11,13 +11,13 @@ from dwindle.finding.metric import (
     Metric,
     Place,
     Readings,
-    Verdict,
     judged,
     number_at,
 )
+from dwindle.finding.training import Came
 
 
-def read_result_file(metric: Metric, path: Path) -> Verdict:
+def read_result_file(metric: Metric, path: Path) -> Came:
     """Return what a file of results says: JSON, JSON lines, or a trainer's state.
 
     A list is gone through in order, and so are lines; dots in the key go into objects,
@@ -26,10 +26,11 @@ def read_result_file(metric: Metric, path: Path) -> Verdict:
     readings, key = Readings(metric), metric.key
     try:
         text = path.read_text("utf-8")
-        values = list(_documents(text, is_lines=path.suffix != ".json"))
+        documents = [text] if path.suffix == ".json" else text.splitlines()
+        values = [json.loads(each) for each in documents if each.strip()]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        return Verdict(status="error", why=f"{path} cannot be read: {reason}")
+        return Came(status="error", error=f"{path} cannot be read: {reason}")
     if path.name == TRAINER_STATE:
         values = [
             each.get("log_history", []) for each in values if isinstance(each, dict)
@@ -51,15 +52,6 @@ def trainer_state_in(folder: Path) -> Path | None:
         if path.parent.name.rpartition("-")[2].isdigit()
     ]
     return max(numbered)[1] if numbered else None
-
-
-def _documents(text: str, *, is_lines: bool) -> Iterator[Any]:  # Any: JSON
-    if not is_lines:
-        yield json.loads(text)
-        return
-    for line in text.splitlines():
-        if line.strip():
-            yield json.loads(line)
 
 
 def _at_key(value: Any, key: str) -> Iterator[Any]:  # Any: JSON

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from dwindle.errors.nearest import nearest_names
+from dwindle.wording import listed
+
 Status = Literal["ok", "diverged", "error"]
 
 
@@ -26,6 +29,11 @@ class Ask:
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_over(self) -> str:
+        """Why it has no result where it took too long."""
+        return f"it was ended after {self.timeout_s:g} s"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Came:
@@ -39,12 +47,25 @@ class Came:
     """
 
     status: Status
-    seconds: float
+    seconds: float = 0.0
     loss: float | None = None
     error: str | None = None
     last_lines: tuple[str, ...] = ()
     output: Path | None = None
     is_worth_another_try: bool = False
+
+
+def not_started(error: OSError, *, seconds: float) -> Came:
+    """Return what came of a training that the machine has no room for."""
+    why = f"it could not be started: {error.strerror or error}"
+    return Came(status="error", seconds=seconds, error=why)
+
+
+def nearest_file(missing: Path) -> str:
+    """Return what to write instead of a file that is not there, as a sentence."""
+    there = [str(each) for each in missing.parent.glob(f"*{missing.suffix}")]
+    near = nearest_names(str(missing), there, 3)
+    return f"Nearest: {listed(near)}." if near else "Is it in this folder?"
 
 
 class Training(Protocol):
