@@ -58,11 +58,8 @@ class CommandRecipe:
     def __post_init__(self) -> None:
         _refuse_what_cannot_run(self.words)
         refuse_without_decay(self.words, self.replaced_names)
-        self._refuse_mistyped_seed()
-
-    def _refuse_mistyped_seed(self) -> None:
-        """Refuse {sed}: the seeds would all be one, and nothing would say so."""
-        # A scale that does not arrive is refused elsewhere; {part} may be no {port}.
+        # With {sed} the seeds would all be one, and nothing would say so. A scale that
+        # does not arrive is refused elsewhere; {part} may be no {port}.
         for name in () if self.has_seed else self.left_as_they_are:
             written = name.casefold()
             if "seed" in written or typing_mistakes(written, "seed") <= _MISTAKES:

@@ -257,7 +257,11 @@ class _Driver:
                 self.on_warning(warning)
             if by_number[ask.number].seed == 0:
                 self._refuse_no_effect()
-            self._warn_of_seeds()
+            # Said once, as soon as it shows.
+            if self.search.recipe.has_seed and self.seed_shows is None:
+                self.seed_shows = seed_shows(self.known)
+                if self.seed_shows is False:
+                    self.on_warning(IGNORES_SEED)
 
     @property
     def _strong(self) -> float:
@@ -332,13 +336,6 @@ class _Driver:
             self.timed += 1
             self.seconds += came.seconds
         self.on_progress(self.progress())
-
-    def _warn_of_seeds(self) -> None:
-        """Say once, as soon as it shows, that no seed reaches the training."""
-        if self.search.recipe.has_seed and self.seed_shows is None:
-            self.seed_shows = seed_shows(self.known)
-            if self.seed_shows is False:
-                self.on_warning(IGNORES_SEED)
 
     def _refuse_no_effect(self) -> None:
         """Stop where different decays of the first seed give one and the same loss."""

@@ -146,11 +146,12 @@ def readable(raw: bytes | str) -> str:
     text = re.sub(r"\r+\n?", "\n", ANSI.sub("", text))
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    return "".join(c if c in "\n\t" or visible(c) else _escaped(c) for c in text)
-
-
-def _escaped(letter: str) -> str:
     # Python's escapes, but for the first 128, which have names such as \\a.
-    if letter.isascii():
-        return f"\\x{ord(letter):02x}"
-    return letter.encode("ascii", "backslashreplace").decode()
+    return "".join(
+        c
+        if c in "\n\t" or visible(c)
+        else f"\\x{ord(c):02x}"
+        if c.isascii()
+        else c.encode("ascii", "backslashreplace").decode()
+        for c in text
+    )

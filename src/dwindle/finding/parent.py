@@ -26,6 +26,7 @@ _PR_SET_CHILD_SUBREAPER = 36  # from Linux's <linux/prctl.h>
 _LOOK_AT_PARENT_S = 2.0
 # What a process left in the background may still do after its training has ended.
 _LINGER_S = 1.0
+_ROUND_S = 0.05  # between two looks at who is left
 # Ignored signals are inherited; Python ignores these two, a background shell the rest.
 _DEFAULT = [
     *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD),
@@ -60,9 +61,19 @@ def main() -> None:
     os.dup2(null, 2)
     code = _wait(child, driver, woken)
     if code is not None:
-        _tell(status, code)
-        _linger(child, woken)
-    _end_all(child, grace_s, woken)
+        try:
+            os.write(status, b"X %d\n" % code)
+        except OSError:  # the driver has gone
+            pass
+        if _goes_within(_LINGER_S, child, woken):
+            return
+    _signal_all(child, signal.SIGTERM)
+    rounds = 0 if _goes_within(grace_s, child, woken) else 100
+    for _ in range(rounds):
+        _signal_all(child, signal.SIGKILL)
+        # Each round may hand us the children of those that it ended.
+        if _goes_within(_ROUND_S, child, woken):
+            return
 
 
 def _adopt_orphans() -> None:
@@ -118,51 +129,28 @@ def _reaped(child: int) -> tuple[int | None, bool]:
             code = os.waitstatus_to_exitcode(state)
 
 
-def _linger(child: int, woken: int) -> None:
-    end = time.monotonic() + _LINGER_S
-    while _is_left(child) and time.monotonic() < end:
-        select.select([woken], [], [], 0.05)
+def _goes_within(seconds: float, child: int, woken: int) -> bool:
+    """Wait until no process of the group, and none that we adopted, runs any more."""
+    end = time.monotonic() + seconds
+    while True:
+        if not _reaped(child)[1]:
+            try:
+                os.killpg(child, 0)
+            except (ProcessLookupError, PermissionError):
+                return True
+        if time.monotonic() >= end:
+            return False
+        select.select([woken], [], [], _ROUND_S)
         _drain(woken)
 
 
-def _is_left(child: int) -> bool:
-    """Whether a process of the group, or any that we adopted, still runs."""
-    if _reaped(child)[1]:
-        return True
-    try:
-        os.killpg(child, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _end_all(child: int, grace_s: float, woken: int) -> None:
-    """Ask the group to end, and end it, and what left it, after a grace."""
-    if not _is_left(child):
-        return
-    _signal(child, signal.SIGTERM, os.killpg)
-    for pid in _children():
-        _signal(pid, signal.SIGTERM, os.kill)
-    end = time.monotonic() + grace_s
-    while _is_left(child) and time.monotonic() < end:
-        select.select([woken], [], [], 0.05)
-        _drain(woken)
-    # Each round may hand us the children of those that it ended.
-    for _ in range(100):
-        if not _is_left(child):
-            return
-        _signal(child, signal.SIGKILL, os.killpg)
-        for pid in _children():
-            _signal(pid, signal.SIGKILL, os.kill)
-        select.select([woken], [], [], 0.05)
-        _drain(woken)
-
-
-def _signal(pid: int, number: int, how: object) -> None:
-    try:
-        how(pid, number)  # type: ignore[operator]  # os.kill or os.killpg
-    except (ProcessLookupError, PermissionError):
-        pass
+def _signal_all(child: int, number: int) -> None:
+    """Send a signal to the group, and to those that have left it."""
+    for send, pid in ((os.killpg, child), *((os.kill, pid) for pid in _children())):
+        try:
+            send(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def _children() -> list[int]:
@@ -179,13 +167,6 @@ def _children() -> list[int]:
         if int(fields[1]) == os.getpid():
             found.append(int(name))
     return found
-
-
-def _tell(status: int, code: int) -> None:
-    try:
-        os.write(status, b"X %d\n" % code)
-    except OSError:  # the driver has gone
-        pass
 
 
 def _drain(pipe: int) -> None:

@@ -77,7 +77,11 @@ class Rounds:
                     return ()
                 self._asked_for = [self._asked(x, seed) for x, seed in proposal.points]
             asked = self._asked_for
-            missing = tuple(each for each in asked if not self._is_settled(each.name))
+            missing = tuple(
+                each
+                for each in asked
+                if self._has_failed(each.name) and each.name not in self.given_up
+            )
             strays = list(self._strays({each.name for each in asked}))
             if missing and not strays:
                 return missing
@@ -99,10 +103,10 @@ class Rounds:
             x = unit.x_from_number(rounded(unit.number_from_x(x)))
         return Asked(x=x, typed=repr(unit.typed_from_x(x)), seed=seed)
 
-    def _is_settled(self, name: Name) -> bool:
+    def _has_failed(self, name: Name) -> bool:
+        """Whether a training has no result; one that diverged has."""
         outcome = self.known.get(name)
-        failed = outcome is None or outcome.status == "error"
-        return not failed or name in self.given_up
+        return outcome is None or outcome.status == "error"
 
     def _strays(self, asked: set[Name]) -> Iterator[Asked]:
         """Yield what is known and was not asked for, in one order."""
@@ -116,9 +120,8 @@ class Rounds:
         sign = -1.0 if self.larger_is_better else 1.0
         self._asked_for = None
         for each in asked:
-            outcome = self.known.get(each.name)
+            outcome, failed = self.known.get(each.name), self._has_failed(each.name)
             loss = outcome.loss if outcome else None
-            failed = outcome is None or outcome.status == "error"
             signed = None if loss is None else sign * loss
             point = Point(x=each.x, seed=each.seed, loss=signed, failed=failed)
             self.points.append(point)

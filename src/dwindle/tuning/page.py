@@ -6,7 +6,6 @@ from dwindle.finding.page import Page, Section, cards_of
 from dwindle.report.opening import drawn_views
 from dwindle.report.themes import LIGHT
 from dwindle.show import Table
-from dwindle.tuning.law_figure import LawLine
 from dwindle.tuning.tuned import Tuned
 from dwindle.wording import number, quantity
 
@@ -60,7 +59,8 @@ def _law(tuned: Tuned) -> Section:
             drawn_views(
                 partial(tuned.figure.panel, line),
                 ("log", "linear"),
-                _alt(tuned, line),
+                f"Best {tuned.symbol} over {quantity(line.axis)}: exponent "
+                f"{number(tuned.exponents[line.axis].value)}. {tuned.headline}.",
                 key=f"law{count}",
             )
             for count, line in enumerate(tuned.lines)
@@ -68,9 +68,3 @@ def _law(tuned: Tuned) -> Section:
         summary="Every scale",
         table=tuned.cells_table(),
     )
-
-
-def _alt(tuned: Tuned, line: LawLine) -> str:
-    exponent = number(tuned.exponents[line.axis].value)
-    over = f"Best {tuned.symbol} over {quantity(line.axis)}"
-    return f"{over}: exponent {exponent}. {tuned.headline}."
