@@ -118,8 +118,8 @@ def test_same_steps_for_every_shape(  # noqa: PLR0913, PLR0917 # Hypothesis name
         pack = random_pack(units, dtype, layer_norm=layer_norm)
         samples = random_samples(pack.layout, count)
         groups = list(zip(GROUPS, samples, strict=True))
-        arguments = (pack, OPTIMIZERS[options], groups, batch_size)
-        steps = (fast_steps if fast else StackedSteps)(*arguments)
+        steps_of = fast_steps if fast else StackedSteps
+        steps = steps_of(pack, OPTIMIZERS[options], groups, batch_size)
         sums = two_epochs(steps, count, batch_size)
         ends.append([sums, *(w.double() for w in pack.weights)])
     # A few hundred operations on numbers of order 1 (losses: of order 100) in seven or
@@ -130,24 +130,16 @@ def test_same_steps_for_every_shape(  # noqa: PLR0913, PLR0917 # Hypothesis name
         torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
 
 
-def test_overflow_becomes_nan_and_stays(dtype):
-    """A network with infinite weights has a loss that is no number, in every epoch."""
-    pack = random_pack((5, 4, 3), dtype)
-    pack.layout.matrices(pack.weights[0], 0)[1] = math.inf
-    groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
-    sums = two_epochs(fast_steps(pack, OPTIMIZERS["sgd"], groups, 6), 20, 6)
-    assert not bool(sums[:, 1].isfinite().any())
-    assert bool(sums[:, [0, 2]].isfinite().all())
-
-
 @pytest.mark.parametrize("steps_of", [fast_steps, StackedSteps])
-def test_huge_logits_have_a_finite_loss(dtype, steps_of):
-    """Logits of 1e6 neither overflow nor lose the loss."""
-    pack = random_pack((5, 3), dtype)
-    pack.weights[0].mul_(1e6)
-    groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
-    sums = two_epochs(steps_of(pack, OPTIMIZERS["sgd"], groups, 20), 20, 20)
-    assert bool(sums.isfinite().all())
+def test_an_overflow_stays_and_huge_logits_are_none(dtype, steps_of):
+    """Infinite weights have a loss that is no number, in every epoch; 1e6 has one."""
+    for huge in (1e6, math.inf):
+        pack = random_pack((5, 4, 3), dtype)
+        pack.layout.matrices(pack.weights[0], 0)[1] = huge
+        groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
+        sums = two_epochs(steps_of(pack, OPTIMIZERS["sgd"], groups, 20), 20, 20)
+        assert bool(sums[:, 1].isfinite().any()) == math.isfinite(huge)
+        assert bool(sums[:, [0, 2]].isfinite().all())
 
 
 def test_an_import_compiles_nothing(tmp_path):
@@ -185,13 +177,12 @@ def test_a_library_is_compiled_once_and_a_damaged_one_anew(fresh_cache, monkeypa
         assert (compiled.compiled_steps("float32") is None) == (first is None)
     for path in kept:
         whole = path.read_bytes()
-        for damaged in (whole[:4000], whole[:-8] + bytes(8)):
-            path.unlink()  # this process has the old one open
-            path.write_bytes(damaged)
-            compiled.compiled_steps.cache_clear()
-            assert compiled.compiled_steps("float32") is not None
-            (rebuilt,) = fresh_cache.glob("dwindle/*.so")
-            assert rebuilt.read_bytes() == whole
+        path.unlink()  # this process has the old one open
+        path.write_bytes(whole[:-8] + bytes(8))
+        compiled.compiled_steps.cache_clear()
+        assert compiled.compiled_steps("float32") is not None
+        (rebuilt,) = fresh_cache.glob("dwindle/*.so")
+        assert rebuilt.read_bytes() == whole
 
 
 def test_a_folder_that_others_write_to_is_not_trusted(fresh_cache, monkeypatch):
@@ -234,19 +225,24 @@ def test_training_goes_on_without_a_compiler(
 @pytest.mark.parametrize(
     "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.full)]
 )
-def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype):
+def test_options_of_the_user_change_no_sum(tmp_path, monkeypatch, dtype):
     """A compiler that is asked to be careless is not: stores are pooled by engine.
 
     CC may hold options, as make allows, and is another build with them.
     """
-    losses = []
-    for named in ("cc", "cc -ffast-math -funsafe-math-optimizations"):
-        monkeypatch.setenv("CC", named)
-        compiled.compiled_steps.cache_clear()
+
+    def losses():
         pack = random_pack((20, 16, 3), dtype)
         groups = list(zip(GROUPS, random_samples(pack.layout, 37), strict=True))
         steps = fast_steps(pack, OPTIMIZERS["adamw"], groups, 8)
-        losses.append(two_epochs(steps, 37, 8))
-    assert torch.equal(*losses)
-    built = len(list(fresh_cache.glob("dwindle/*.so")))
-    assert built == (2 if shutil.which("cc") else 0)
+        return two_epochs(steps, 37, 8)
+
+    before = losses()
+    with monkeypatch.context() as careless:
+        careless.setenv("CC", "cc -ffast-math -funsafe-math-optimizations")
+        careless.setenv("XDG_CACHE_HOME", str(tmp_path))
+        compiled.compiled_steps.cache_clear()
+        assert torch.equal(losses(), before)
+    compiled.compiled_steps.cache_clear()
+    built = len(list(tmp_path.glob("dwindle/*.so")))
+    assert built == (1 if shutil.which("cc") else 0)

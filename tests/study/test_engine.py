@@ -55,18 +55,12 @@ def make_trial(weight_decay=1e-3, seed=0, optimizer=SGD, normalization="none", *
     )
 
 
-def torch_optimizer(options):
-    """Return what builds the real optimizer from parameter groups."""
-    if options.name == "sgd":
-        return functools.partial(
-            torch.optim.SGD,
-            lr=1.0,
-            momentum=options.momentum,
-            dampening=options.dampening,
-            nesterov=options.nesterov,
-        )
-    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[options.name]
-    return functools.partial(kind, lr=1.0, betas=options.betas, eps=options.eps)
+# The real optimizers, and the options that each of them has.
+TORCH_OPTIMIZERS = {
+    "sgd": (torch.optim.SGD, ("momentum", "dampening", "nesterov")),
+    "adamw": (torch.optim.AdamW, ("betas", "eps")),
+    "adam": (torch.optim.Adam, ("betas", "eps")),
+}
 
 
 def train_alone(trial):
@@ -87,13 +81,12 @@ def train_alone(trial):
         [scale.lr * share for share in schedule.multipliers(scale.steps)],
         scale.batch_size,
     )
-    decays = [trial.weight_decay * c for c in spread]
-    weights = initial_weights(trial.seed, shapes)
+    kind, names = TORCH_OPTIMIZERS[options.name]
     trained = train_plainly(
         course,
-        weights,
-        decays,
-        torch_optimizer(options),
+        initial_weights(trial.seed, shapes),
+        [trial.weight_decay * c for c in spread],
+        functools.partial(kind, lr=1.0, **{at: getattr(options, at) for at in names}),
         layer_norm=task.facts.layer_norm,
     )
     return trained, rows
@@ -122,23 +115,10 @@ def assert_outcome_is(outcome, trial):
     assert outcome.layer_rms == close(tuple(rms))  # as many as layers
 
 
-def without_seconds(outcomes):
-    return [replace(outcome, seconds=0.0) for outcome in outcomes]
-
-
 def train(trials, dtype="float64"):
-    task = problem(trials[0].problem)
-    return without_seconds(train_pack(trials, problem=task, dtype=dtype))
-
-
-def test_one_split_for_all_seeds():
-    """A fixed split takes the place of the seed's own; seeds differ all the same."""
-    trials = [replace(make_trial(seed=seed), split=1) for seed in (0, 1)]
-    outcomes = train(trials)
-    for outcome, trial in zip(outcomes, trials, strict=True):
-        assert_outcome_is(outcome, trial)
-    assert outcomes[1] == train([make_trial(seed=1)])[0]
-    assert outcomes[0] != train([make_trial(seed=0)])[0]
+    """The outcomes of a pack, without their seconds."""
+    outcomes = train_pack(trials, problem=problem(trials[0].problem), dtype=dtype)
+    return [replace(outcome, seconds=0.0) for outcome in outcomes]
 
 
 def packs():
@@ -165,6 +145,8 @@ def packs():
         "one unit": {"width": 1},
     }.items():
         yield what, [make_trial(0.01, **sizes)]
+    # A fixed split takes the place of the seed's own; seeds differ all the same.
+    yield "one split", [replace(make_trial(seed=seed), split=1) for seed in (0, 1)]
     # Without hidden layers width and depth mean nothing.
     flat = make_trial(0.01, width=99, depth=5)
     yield "logistic regression", [replace(flat, problem="digits-logistic")]
@@ -194,15 +176,12 @@ def test_an_outcome_does_not_depend_on_the_pack(way):
     for one, other in zip(double, backwards, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=CLOSE)
         assert one.layer_rms == pytest.approx(other.layer_rms, rel=CLOSE)
+    alone = [train([trial], "float32")[0] for trial in trials]
+    parts = [*train(trials[:3], "float32"), *train(trials[3:], "float32")]
+    for one, part, whole in zip(alone, parts, together, strict=True):
+        assert [one.loss, part.loss] == pytest.approx([whole.loss] * 2, rel=1e-5)
     if way == "compiled" and engine_version() == "3+compiled":
-        assert [train([trial], "float32")[0] for trial in trials] == together
-        assert [*train(trials[:3], "float32"), *train(trials[3:], "float32")] == (
-            together
-        )
-    for trial, outcome in zip(trials, together, strict=True):
-        assert train([trial], "float32")[0].loss == pytest.approx(
-            outcome.loss, rel=1e-5
-        )
+        assert alone == parts == together
 
 
 def test_float32_is_near_float64():
@@ -240,10 +219,7 @@ def test_divergence_names_its_step_and_last_loss():
     assert outcome.diverged_at_step == first_bad + 1
     assert outcome.last_finite_loss == pytest.approx(losses[first_bad - 1], rel=1e-9)
     assert outcome.loss is outcome.accuracy is outcome.penalty is None
-
-
-def test_divergence_by_the_last_step_is_seen():
-    """Weights that overflow in the very last step make a diverged training."""
+    # So do weights that overflow in the very last step.
     trial = make_trial(1e200, epochs=1 / 5, optimizer=Optimizer(name="sgd"), lr=1.0)
     losses = train_alone(trial)[0].losses
     outcome = train([trial])[0]

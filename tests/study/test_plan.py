@@ -44,9 +44,11 @@ def test_a_grid_is_zero_and_the_log_spaced_decays():
     assert (rest[0], rest[-1]) == (SPEC.low, SPEC.high)
     assert len(rest) == SPEC.points
     ratios = [high / low for low, high in pairwise(rest)]
-    assert ratios == pytest.approx(
-        [10 ** (1 / 3)] * 3, rel=1e-11
-    )  # decays have 12 digits
+    assert ratios == pytest.approx([10 ** (1 / 3)] * 3, rel=1e-11)  # of 12 digits
+    # Each once, also of cells that axes share: 32 is the base, which the widths have.
+    widths, batches = (4, 8, 16), (16,)
+    cells = len(widths) + len(batches)
+    assert len(grid()) == len(set(grid())) == cells * (SPEC.points + 1) * SPEC.seeds
 
 
 def test_a_normalized_grid_covers_the_same_penalties():
@@ -62,15 +64,6 @@ def test_a_normalized_grid_covers_the_same_penalties():
         _, *rest = decays(grid(changed(normalization=normalization)))
         ends = [SPEC.low * divisor, SPEC.high * divisor]
         assert [rest[0], rest[-1]] == pytest.approx(ends, rel=1e-11)  # 12 digits
-
-
-def test_cells_that_axes_share_train_once():
-    """Each training of the plan is asked for once, for every cell, decay and seed."""
-    trials = grid()
-    assert len(set(trials)) == len(trials)
-    widths, batches = (4, 8, 16), (16,)  # 32 is the base, which the widths have
-    cells = len(widths) + len(batches)
-    assert len(trials) == cells * (SPEC.points + 1) * SPEC.seeds
 
 
 def test_the_lr_follows_the_batch_size():

@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwindle.errors import DataFilesError
+from dwindle.errors import DataFilesError, UnknownNameError
 from dwindle.store.records import Scale
-from dwindle.study.problems import (
-    FOLDER_VARIABLE,
-    problem,
-    read_idx,
-)
+from dwindle.study.problems import FOLDER_VARIABLE, problem, read_idx
 from dwindle.study.sampling import (
     epoch_order,
     initial_weights,
@@ -32,26 +28,9 @@ FILES = {
 }
 
 
-TORN_GZIP = gzip.compress(b"cut off" * 99)[:-9]
-
-
 def idx_bytes(array):
     header = bytes([0, 0, 8, array.ndim])
     return header + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
-
-
-def write_fashion(folder, *, compressed):
-    generator = np.random.default_rng(1)
-    arrays = {}
-    for name, shape in FILES.items():
-        most = 10 if len(shape) == 1 else 256
-        arrays[name] = generator.integers(most, size=shape).astype(np.uint8)
-        content = idx_bytes(arrays[name])
-        if compressed:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
-        else:
-            (folder / name).write_bytes(content)
-    return arrays
 
 
 def test_digits_are_standardized_gray_levels():
@@ -66,29 +45,33 @@ def test_digits_are_standardized_gray_levels():
     np.testing.assert_array_equal(data.x, other.x)
 
 
-def test_every_seed_has_its_own_split_of_the_digits():
-    """1,200 to draw from, 597 to validate, no digit in both; other seeds, other ones.
+@pytest.mark.parametrize(
+    ("name", "pool", "rows"),
+    [("digits-mlp", 1200, 1797), ("fashion-mlp", 60_000, 70_000)],
+)
+def test_every_seed_has_its_own_split(name, pool, rows):
+    """No sample is drawn from and validated with; other seeds validate with others.
 
-    The first rows are part of the problem: they may never change.
+    Of Fashion-MNIST no seed validates with training images.
     """
-    splits = [problem("digits-mlp").split(seed) for seed in range(4)]
+    splits = [problem(name).split(seed) for seed in range(4)]
     for split in splits:
-        assert (len(split.pool), len(split.valid)) == (1200, 597)
-        assert sorted([*split.pool, *split.valid]) == list(range(1797))
+        assert (len(split.pool), len(split.valid)) == (
+            problem(name).pool_size,
+            problem(name).facts.validation_samples,
+        )
+        both = {*split.pool.tolist(), *split.valid.tolist()}
+        assert len(both) == len(split.pool) + len(split.valid)
+        assert both <= set(range(rows))
+    assert problem(name).pool_size == pool
     assert len({tuple(split.valid) for split in splits}) == 4
-    assert splits[0].valid[:8].tolist() == FIRST_VALID
-    again = problem("digits-logistic").split(0)
-    assert again.valid.tolist() == splits[0].valid.tolist()
-
-
-def test_every_seed_has_its_own_images_of_fashion_to_validate_with():
-    """2,000 of the 10,000 test images, none of the training images; others by seed."""
-    one, other = (problem("fashion-mlp").split(seed) for seed in (0, 1))
-    assert one.pool.tolist() == list(range(60_000))
-    assert len(set(one.valid.tolist())) == 2000
-    assert one.valid.min() >= 60_000
-    assert one.valid.max() < 70_000
-    assert set(one.valid.tolist()) != set(other.valid.tolist())
+    if name == "fashion-mlp":
+        assert splits[1].pool.tolist() == list(range(pool))
+    else:
+        # The first rows are part of the problem: they may never change.
+        assert splits[0].valid[:8].tolist() == FIRST_VALID
+        again = problem("digits-logistic").split(0)
+        assert again.valid.tolist() == splits[0].valid.tolist()
 
 
 def test_layers_follow_the_scale():
@@ -96,12 +79,24 @@ def test_layers_follow_the_scale():
     expected = ((64, 5), (5, 5), (5, 5), (5, 10))
     assert problem("digits-mlp").facts.layer_shapes(SCALE) == expected
     assert problem("digits-logistic").facts.layer_shapes(SCALE) == ((64, 10),)
+    with pytest.raises(UnknownNameError) as refused:
+        problem("digit-mlp")
+    assert refused.value.nearest[0] == "digits-mlp"
 
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_fashion_is_read_and_standardized(tmp_path, monkeypatch, compressed):
     """IDX files, plain or gzip, become pixels of mean 0 and standard deviation 1."""
-    arrays = write_fashion(tmp_path, compressed=compressed)
+    generator = np.random.default_rng(1)
+    arrays = {}
+    for name, shape in FILES.items():
+        most = 10 if len(shape) == 1 else 256
+        arrays[name] = generator.integers(most, size=shape).astype(np.uint8)
+        content = idx_bytes(arrays[name])
+        if compressed:
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+        else:
+            (tmp_path / name).write_bytes(content)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     data = problem("fashion-mlp").load()
     assert data.x.shape == (10, 784)
@@ -130,39 +125,39 @@ def test_without_files_the_way_to_get_them_is_named(tmp_path, monkeypatch):
 
 def test_damaged_files_are_refused(tmp_path):
     """A file that is not what its header says is an error, never wrong numbers."""
-    files = {
-        "a": b"not idx at all",
-        "b": b"\0\0",
-        "c": idx_bytes(np.zeros(7, np.uint8))[:-2],
-        "d.gz": b"no gzip",
-        "e.gz": TORN_GZIP,
-    }
-    found = {}
-    for name, content in files.items():
+    for name, content, must in [
+        ("a", b"not idx at all", "an IDX file of unsigned bytes"),
+        ("b", b"\0\0", "an IDX file of unsigned bytes"),
+        (
+            "c",
+            idx_bytes(np.zeros(7, np.uint8))[:-2],
+            "7 bytes long, as its header says",
+        ),
+        ("d.gz", b"no gzip", "readable"),
+        ("e.gz", gzip.compress(b"cut off" * 99)[:-9], "readable"),
+    ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataFilesError) as refused:
             read_idx(tmp_path / name)
-        found[name] = refused.value.must
-    idx = "an IDX file of unsigned bytes"
-    size = "7 bytes long, as its header says"
-    readable = "readable"
-    assert list(found.values()) == [idx, idx, size, readable, readable]
+        assert refused.value.must == must
 
 
-@given(SEEDS, st.integers(1, 100), st.integers(1, 100))
-def test_a_smaller_training_set_begins_a_larger_one(seed, one, other):
-    """Subsets of a seed are nested, and hold each sample at most once."""
+@given(SEEDS, st.integers(0, 1000), st.integers(1, 100), st.integers(1, 100))
+def test_what_a_seed_draws_holds_each_sample_once(seed, epoch, one, other):
+    """Subsets of a seed are nested; an epoch and a split are permutations.
+
+    The split is on a stream of its own, and another seed's is another.
+    """
     small, large = sorted((one, other))
-    subset = training_subset(seed, 100, large)
-    assert training_subset(seed, 100, small).tolist() == subset[:small].tolist()
-    assert len(set(subset.tolist())) == large
-
-
-@given(SEEDS, st.integers(0, 1000), st.integers(1, 100))
-def test_an_epoch_visits_each_sample_once(seed, epoch, size):
-    """The order of an epoch is a permutation."""
-    order = epoch_order(seed, epoch, size)
-    assert sorted(order.tolist()) == list(range(size))
+    subset = training_subset(seed, 100, large).tolist()
+    assert training_subset(seed, 100, small).tolist() == subset[:small]
+    assert len(set(subset)) == large
+    order, split = epoch_order(seed, epoch, large), split_order(seed, large)
+    assert sorted(order.tolist()) == sorted(split.tolist()) == list(range(large))
+    # Of 100 samples no two seeds, nor two draws of one seed, agree.
+    splits = [split_order(each, 100).tolist() for each in (seed, seed, seed + 1)]
+    assert splits[0] == splits[1] != splits[2]
+    assert splits[0] != training_subset(seed, 100, 100).tolist()
 
 
 def test_seeds_and_epochs_differ():
@@ -174,17 +169,6 @@ def test_seeds_and_epochs_differ():
     }
     for name, found in draws.items():
         assert len({tuple(each.tolist()) for each in found}) == len(found), name
-
-
-@given(SEEDS, st.integers(2, 100))
-def test_a_split_holds_each_sample_once_and_differs_by_seed(seed, samples):
-    """The split of a seed is a permutation of all samples, on a stream of its own."""
-    order = split_order(seed, samples)
-    assert sorted(order.tolist()) == list(range(samples))
-    assert split_order(seed, samples).tolist() == order.tolist()
-    # Of 100 samples no two seeds, nor two draws of one seed, agree.
-    assert split_order(seed, 100).tolist() != split_order(seed + 1, 100).tolist()
-    assert split_order(seed, 100).tolist() != training_subset(seed, 100, 100).tolist()
 
 
 def test_initial_weights_are_he_normal():

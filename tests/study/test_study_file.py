@@ -60,15 +60,11 @@ def test_a_good_file_is_a_study(tmp_path):
     )
     tables = spec.as_tables()
     assert type(spec).from_tables(plain_tables(tables), "another name") == spec
-
-
-def test_adam_takes_its_betas(tmp_path):
-    """A list in TOML is the pair that Adam wants, and a name may be given."""
+    # A list in TOML is the pair that Adam wants, and a name may be given.
     text = changed('"sgd"  ', '"adamw"\nbetas = [0.9, 0.99]')
     text = changed("seeds = 5", 'seeds = 5\nname = "mine"', text)
-    spec = read(tmp_path, text.replace("momentum = 0.9\n", ""))
-    assert spec.optimizer.betas == (0.9, 0.99)
-    assert spec.name == "mine"
+    spec = read(tmp_path, changed("momentum = 0.9\n", "", text))
+    assert (spec.optimizer.betas, spec.name) == ((0.9, 0.99), "mine")
 
 
 def test_each_mistake_is_found_at_its_line_and_no_other(tmp_path):
@@ -78,26 +74,18 @@ def test_each_mistake_is_found_at_its_line_and_no_other(tmp_path):
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path):
-    """Ten mistakes of all kinds in one file: ten lines, in the order of the file."""
+    """In the order of the file; also what must hold between values that are right."""
     text = GOOD
     for old, new in [
         ("digits-mlp", "mnist"),
-        ("lr = 0.05", "lr = 0"),
-        ("momentum = 0.9", "momentum = 1.5"),
+        ("momentum = 0.9", "nesterov = true"),
         ("schedule", "shedule"),
-        ("width = 64", "width = true"),
-        ("batch_size = 32", "batch_size = 700"),
+        ("width = 64", 'width = "64"'),
         ("low = 1e-5", "low = 1"),
-        ("points = 13", "points = 2"),
-        ("[16, 32, 64, 128, 256]", "[16, 16]"),
-        ('"sqrt"', '"cubic"'),
+        ("1200]", "10]"),
     ]:
         text = changed(old, new, text)
-    assert lines(tmp_path, text) == [2, 6, 7, 8, 11, 13, 18, 20, 22, 23]
-    # What must hold between values is found although a third value is wrong.
-    text = changed("width = 64", 'width = "64"', changed("1200]", "1300]"))
-    text = changed("momentum = 0.9", "nesterov = true", text)
-    assert lines(tmp_path, changed("low = 1e-5", "low = 1", text)) == [7, 11, 18, 24]
+    assert lines(tmp_path, text) == [2, 7, 8, 11, 18, 24]
 
 
 def test_what_is_no_study_file_is_refused(tmp_path):
