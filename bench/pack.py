@@ -15,7 +15,6 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Self
@@ -34,6 +33,7 @@ from dwindle.study.backends import Processes
 from dwindle.study.cost import pack_size
 from dwindle.study.engine import engine_version
 from dwindle.study.machine import cores
+from dwindle.study.plan import even_parts
 
 WIDTHS = (16, 64, 128, 256, 512)
 SKLEARN_WIDTH = 64
@@ -142,8 +142,7 @@ def _even_packs(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
     most = pack_size(scale, tasks.DIGITS, options, MEMORY_CEILING)
     rounds = math.ceil(len(trials) / (most * cores()))
     count = rounds * cores() if most > 1 else len(trials)
-    edges = [round(i * len(trials) / count) for i in range(count + 1)]
-    return [tuple(trials[a:b]) for a, b in pairwise(edges)]
+    return even_parts(tuple(trials), count)
 
 
 def _faster_threads(job: tuple[tasks.Task, list[torch.Tensor], float]) -> int:

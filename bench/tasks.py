@@ -1,7 +1,7 @@
 """The trainings that the benchmark times, for packs and for plain loops alike."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -9,10 +9,10 @@ import torch
 from baselines import train
 from torch import Tensor
 
-from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Scale, Trial
-from dwindle.study.problems import load_once, problem
-from dwindle.study.sampling import epoch_order, initial_weights, training_subset
+from dwindle.study.engine import lrs_of
+from dwindle.study.problems import load_once, problem, rows_of
+from dwindle.study.sampling import epoch_order, initial_weights
 
 DIGITS = problem("digits-mlp")
 SEEDS = 5
@@ -77,26 +77,23 @@ def prepared(optimizer: str, width: int, seed: int) -> tuple[Task, list[Tensor]]
     """Return the task and the initial weights of a seed, as the engine draws them."""
     trial, data = trials(optimizer, width)[0], load_once(DIGITS)
     scale, options = trial.scale, trial.optimizer
-    split = DIGITS.split(seed)
-    drawn = training_subset(seed, DIGITS.pool_size, scale.dataset_size)
-    rows, valid = split.pool[drawn], split.valid
-    schedule = Schedule(shape=options.schedule, warmup=options.warmup)
+    rows = rows_of(DIGITS, replace(trial, seed=seed))
     kinds = {
         "sgd": partial(torch.optim.SGD, lr=1.0, momentum=options.momentum),
         "adamw": partial(torch.optim.AdamW, lr=1.0, betas=options.betas),
     }
     task = Task(
         optimizer=kinds[optimizer],
-        lrs=[scale.lr * share for share in schedule.multipliers(scale.steps)],
+        lrs=lrs_of(trial),
         orders=[
             torch.from_numpy(epoch_order(seed, epoch, scale.dataset_size))
             for epoch in range(int(scale.epochs))
         ],
         batch_size=scale.batch_size,
-        x=torch.from_numpy(data.x[rows]),
-        y=torch.from_numpy(data.y[rows]),
-        valid_x=torch.from_numpy(data.x[valid]),
-        valid_y=torch.from_numpy(data.y[valid]),
+        x=torch.from_numpy(data.x[rows.pool]),
+        y=torch.from_numpy(data.y[rows.pool]),
+        valid_x=torch.from_numpy(data.x[rows.valid]),
+        valid_y=torch.from_numpy(data.y[rows.valid]),
     )
     drawn = initial_weights(seed, DIGITS.facts.layer_shapes(scale))
     return task, [torch.from_numpy(matrix).float() for matrix in drawn]

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
-from dwindle.study.engine import one_thread
-from dwindle.study.problems import Data, Split, load_once
+from dwindle.study.engine import lrs_of, one_thread
+from dwindle.study.problems import Data, Split, load_once, rows_of
 from dwindle.study.problems import problem as problem_of
-from dwindle.study.sampling import epoch_order, split_order, training_subset
+from dwindle.study.sampling import epoch_order, split_order
 from dwindle.study.worker import Engine, Trials
 
 SIDE, CLASSES = 14, 10
@@ -206,13 +205,9 @@ def trained(trials: Sequence[Trial]) -> tuple[Params, Tensor, Tensor]:
     decays = torch.tensor([trial.weight_decay for trial in trials])
     narrower = MUP_WIDTH / scale.width if problem.mup else 1.0
     moves = Moves(options, w, decays, {"1": narrower, "last": narrower})
-    schedule = Schedule(
-        shape=options.schedule, warmup=options.warmup, final=options.final_lr
-    )
-    lrs = [scale.lr * share for share in schedule.multipliers(scale.steps)]
     x, y = samples(problem, trials, training=True)
     every = torch.arange(len(trials))[:, None]
-    for number, lr in enumerate(lrs):
+    for number, lr in enumerate(lrs_of(trials[0])):
         epoch, batch = divmod(number, scale.steps_per_epoch)
         if not batch:
             orders = {s: epoch_order(s, epoch, size) for s in {t.seed for t in trials}}
@@ -257,13 +252,8 @@ def samples(
     problem: Images, trials: Sequence[Trial], *, training: bool
 ) -> tuple[Tensor, Tensor]:
     """Return inputs and labels, training or validation set, of every model."""
-    data, rows = load_once(problem), []
-    for trial in trials:
-        split = problem.split(trial.split_seed)
-        size = trial.scale.dataset_size
-        drawn = training_subset(trial.seed, problem.pool_size, size)
-        rows.append(split.pool[drawn] if training else split.valid)
-    chosen = np.stack(rows)
+    data, part = load_once(problem), "pool" if training else "valid"
+    chosen = np.stack([getattr(rows_of(problem, trial), part) for trial in trials])
     return torch.from_numpy(data.x[chosen]), torch.from_numpy(data.y[chosen])
 
 

@@ -7,13 +7,13 @@ the other but for the digits that no training has.
 
 import gzip
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dwindle.errors import StoreDamagedError, StoreFormatError
+from dwindle.findings.cells import gather
 from dwindle.plain import from_plain
 from dwindle.store.records import Conditions, Outcome, ProblemFacts, Scale, Trial
 from dwindle.store.spec import StudySpec
@@ -40,11 +40,6 @@ def write_export(stored: StoredStudy, path: Path) -> None:
     conditions = stored.conditions.as_dict()
     # Whose machine it was is nobody's business, and decides nothing.
     del conditions["machine"]
-    cells: dict[Scale, dict[float, dict[int, Outcome]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for trial, outcome in stored.rows:
-        cells[trial.scale][trial.weight_decay][trial.seed] = outcome
     plain = {
         "version": VERSION,
         "spec": stored.spec.as_dict(),
@@ -54,7 +49,7 @@ def write_export(stored: StoredStudy, path: Path) -> None:
         "complete": stored.complete,
         "cells": [
             {"scale": asdict(scale), "curve": list(_curve(by_decay))}
-            for scale, by_decay in cells.items()
+            for scale, by_decay in gather(stored.rows).items()
         ],
     }
     text = json.dumps(plain, allow_nan=False, separators=(",", ":"))

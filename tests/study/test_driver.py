@@ -152,12 +152,17 @@ def test_progress_counts_what_there_is(store):
     counts = [progress.trained for progress in heard]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (0, ALL)
-    assert heard[-1].errors == sum(
-        outcome.status == "error" for _, outcome in read_study(store).rows
-    )
+    study = read_study(store)
+    failed = sum(outcome.status == "error" for _, outcome in study.rows)
+    assert (heard[-1].errors, study.complete) == (failed, False)
     assert heard[0].seconds_left() is None
     assert heard[-1].estimate.share_done == pytest.approx(1, rel=1e-9)  # rounding
     assert heard[-1].seconds_left() == pytest.approx(0, abs=1e-9)  # rounding
+    # The same command trains what failed again.
+    run(store)
+    study = read_study(store)
+    assert study.complete
+    assert {outcome.status for _, outcome in study.rows} == {"ok"}
 
 
 def test_a_memory_ceiling_makes_small_packs():

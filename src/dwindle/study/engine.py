@@ -21,8 +21,8 @@ from dwindle.store.records import Outcome, Trial
 from dwindle.study.compiled import CompiledSteps, compiled_steps
 from dwindle.study.cost import EVALUATED
 from dwindle.study.models import LAYER_NORM_EPSILON, Layout, Models, Samples
-from dwindle.study.problems import Problem, load_once
-from dwindle.study.sampling import epoch_order, initial_weights, training_subset
+from dwindle.study.problems import Problem, load_once, rows_of
+from dwindle.study.sampling import epoch_order, initial_weights
 from dwindle.study.stacked import StackedSteps
 
 
@@ -183,12 +183,7 @@ class _Run:
         steps: Steps = (
             CompiledSteps(library, *arguments) if library else StackedSteps(*arguments)
         )
-        schedule = Schedule(
-            shape=options.schedule,
-            warmup=options.warmup,
-            final=options.final_lr,
-        )
-        lrs = [scale.lr * share for share in schedule.multipliers(scale.steps)]
+        lrs = lrs_of(self._trials[0])
         starts = range(0, scale.steps, scale.steps_per_epoch)
         for epoch, first in enumerate(starts):
             # By seed and epoch alone: all λ of a seed see the same batches.
@@ -206,8 +201,7 @@ class _Run:
         ended = []
         for _, models, train in self._groups:
             # A group is of one seed, and a pack of one split: so of its first trial.
-            of_group = self._trials[models.start]
-            rows = self._problem.split(of_group.split_seed).valid
+            rows = rows_of(self._problem, self._trials[models.start]).valid
             valid = Samples(self._layout, data.x[rows], data.y[rows])
             each = range(models.start, models.stop)
             ended += [self._outcome(model, train, valid) for model in each]
@@ -256,12 +250,20 @@ def _groups(trials: Sequence[Trial], problem: Problem, layout: Layout) -> list[_
     for seed, members in groupby(trials, key=lambda trial: trial.seed):
         of_seed = list(members)
         stop = start + len(of_seed)
-        drawn = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
-        rows = problem.split(of_seed[0].split_seed).pool[drawn]
+        rows = rows_of(problem, of_seed[0]).pool
         train = Samples(layout, data.x[rows], data.y[rows])
         groups.append((seed, slice(start, stop), train))
         start = stop
     return groups
+
+
+def lrs_of(trial: Trial) -> list[float]:
+    """Return the lr of every step of a trial."""
+    scale, options = trial.scale, trial.optimizer
+    schedule = Schedule(
+        shape=options.schedule, warmup=options.warmup, final=options.final_lr
+    )
+    return [scale.lr * share for share in schedule.multipliers(scale.steps)]
 
 
 def evaluate(

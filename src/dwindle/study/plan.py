@@ -195,16 +195,16 @@ def _groups(
     decays = max(len(trials) for trials in seeds)
     if decays > capacity:
         for trials in seeds:
-            yield from (tuple(part) for part in _even_parts(trials, capacity))
+            yield from even_parts(tuple(trials), math.ceil(len(trials) / capacity))
         return
-    for part in _even_parts(seeds, capacity // decays):
+    for part in even_parts(tuple(seeds), math.ceil(len(seeds) / (capacity // decays))):
         yield tuple(trial for trials in part for trial in trials)
 
 
-def _even_parts(items: Sequence[Item], most: int) -> Iterable[Sequence[Item]]:
-    count = math.ceil(len(items) / most)
+def even_parts(items: tuple[Item, ...], count: int) -> list[tuple[Item, ...]]:
+    """Cut items into so many parts that differ by one at most."""
     edges = [round(part * len(items) / count) for part in range(count + 1)]
-    return (items[start:end] for start, end in pairwise(edges))
+    return [items[start:end] for start, end in pairwise(edges)]
 
 
 def _cell_round(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwindle.errors import DataFilesError, MissingLibraryError, UnknownNameError
-from dwindle.store.records import ProblemFacts
-from dwindle.study.sampling import split_order
+from dwindle.store.records import ProblemFacts, Trial
+from dwindle.study.sampling import split_order, training_subset
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,6 +273,13 @@ def problem(name: str) -> Problem:
     if name not in PROBLEMS:
         raise UnknownNameError.among("problem", name, PROBLEMS)
     return PROBLEMS[name]
+
+
+def rows_of(problem: Problem, trial: Trial) -> Split:
+    """Return the rows that a trial trains on, as the pool, and validates with."""
+    split = problem.split(trial.split_seed)
+    drawn = training_subset(trial.seed, problem.pool_size, trial.scale.dataset_size)
+    return Split(pool=split.pool[drawn], valid=split.valid)
 
 
 @cache
