@@ -81,7 +81,7 @@ before it was tested; the last column below is what remains without it.
 def page() -> str:
     """Return the text of docs/evidence.md."""
     there = read_evidence()
-    everything = expected(there.records)
+    everything = expected()
     posterior = read_posterior()
     parts = [HEAD, *_check(posterior), *_by_class(posterior)]
     for name, quantities in FIGURES.items():
@@ -242,7 +242,7 @@ class Forest:
         there, quantities = read_evidence(), FIGURES[name]
         self.name = name
         self.sections: list[tuple[Expected, list[Record]]] = []
-        for each in expected(there.records, quantities):
+        for each in expected(quantities):
             records = [
                 record
                 for record in there.records

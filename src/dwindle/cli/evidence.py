@@ -37,7 +37,7 @@ def command(*, quantity: str | None, as_json: bool) -> None:
     there = read_evidence()
     names = tuple(QUANTITIES) if quantity is None else (quantity_named(quantity).name,)
     chosen = [each for each in there.records if each.quantity in names]
-    everything = expected(there.records, names)
+    everything = expected(names)
     if as_json:
         cited = {name: each.citation for name, each in there.sources.items()}
         print_json(

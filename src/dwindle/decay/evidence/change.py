@@ -18,15 +18,10 @@ _NOTHING = 1e-9
 class Part:
     """A part of a change that one line of an answer is about.
 
-    Args:
-        quantity: What changed: ``batch``, ``lr``, ``dataset``, ``epochs``, ``tokens``,
-            ``steps``, ``width``, ``parameters`` or ``depth``.
-        ratio: After over before.
-        beside: What changed with it, and is only known together with it; ratios.
-        logs: Logarithms of the variables of the base exponents.
-        through_lr: Logarithm of the ratio of the lr, where it belongs to this part.
-        measured_as: Quantities of records that are about it.
-
+    ``ratio`` is after over before, ``beside`` has the ratios of what changed with it
+    and is only known together with it. ``logs`` are of the variables of the base
+    exponents, ``through_lr`` of the lr's ratio where it belongs to this part;
+    ``measured_as`` names the quantities of records that are about it.
     """
 
     quantity: str

@@ -25,20 +25,10 @@ Read = Literal["primary text", "secondary text", "from memory"]
 class Recipe:
     """One published training: what was typed, and the facts that give it a meaning.
 
-    Args:
-        name: What people call it.
-        model: Kind of network, ``"language model"`` for example.
-        data: What it was trained on.
-        kind_of_run: Class that it is compared in.
-        domain: ``"vision"``, ``"language"``, ``"detection"``, ...
-        optimizer: Name of the weight_decay argument.
-        weight_decay: The number that was typed.
-        lr: Peak lr that the optimizer gets.
-        facts: The others of its run, tokens and tokens in a step among them.
-        lora: Whether it trains low-rank factors beside frozen weights.
-        source: Repository at a commit, or paper.
-        read: What of the source was opened for these numbers.
-
+    ``optimizer`` names the weight_decay argument, ``lr`` is the peak that it gets,
+    ``facts`` are the others of its run. ``source`` is a repository at a commit or a
+    paper, ``read`` what of it was opened for these numbers. With ``lora`` it trains
+    low-rank factors beside frozen weights.
     """
 
     name: str

@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -88,14 +89,7 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Who published a record.
-
-    Args:
-        name: What records call it.
-        citation: Where it stands.
-        year: Of the text.
-
-    """
+    """Who published a record: the name in records, where it stands, and when."""
 
     name: str
     citation: str
@@ -163,15 +157,7 @@ Z90 = 1.6448536269514722
 
 @dataclass(frozen=True, kw_only=True)
 class Correlation:
-    """Two exponents of one setting whose errors go together.
-
-    Args:
-        setting: That of the two records.
-        first: Quantity of one.
-        second: Quantity of the other.
-        r: Correlation of their errors.
-
-    """
+    """Two quantities of one setting whose exponents' errors are correlated by r."""
 
     setting: str
     first: str
@@ -223,13 +209,9 @@ def quantity_named(name: str) -> Quantity:
 class Cell:
     """The predictive distribution of a class of trainings and a family of optimizers.
 
-    Args:
-        mean: Of the base exponents, in the order of ``BASES``.
-        covariance: Theirs, in a new setting.
-        records: How many measurements of each quantity the cell has.
-        restated: How many rules for it there that were only restated.
-        rules: Rules that may name a candidate, best first by the records of the class.
-
+    ``mean`` and ``covariance`` are of the base exponents in a new setting, in the order
+    of ``BASES``. ``records`` counts the measurements of each quantity, ``restated`` the
+    rules for it that were only restated; ``rules`` may name a candidate, best first.
     """
 
     mean: tuple[float, ...]
@@ -239,10 +221,7 @@ class Cell:
     rules: tuple[str, ...]
 
     def of(self, logs: Mapping[str, float]) -> tuple[float, float]:
-        """Return mean and standard deviation of a weighted sum of base exponents.
-
-        Args:
-            logs: Weights by base exponent; what is absent is 0.
+        """Return mean and standard deviation of base exponents, weighted and summed.
 
         Example:
             >>> mean, sd = cell_of("single-pass", "adaptive").of({"data": 1.0})
@@ -337,38 +316,27 @@ class Expected:
     restated: int
 
 
-def expected(
-    records: Sequence[Record], quantities: Sequence[str] = tuple(QUANTITIES)
-) -> tuple[Expected, ...]:
+def expected(quantities: Sequence[str] = tuple(QUANTITIES)) -> tuple[Expected, ...]:
     """Return what to expect of quantities, in every cell where they make sense."""
+
+    def of(kind: KindOfRun, family: EvidenceFamily, name: str) -> Expected:
+        cell = cell_of(kind, family)
+        mean, sd = cell.of(QUANTITIES[name].form)
+        return Expected(
+            kind_of_run=kind,
+            family=family,
+            quantity=name,
+            exponent=mean,
+            low=mean - Z90 * sd,
+            high=mean + Z90 * sd,
+            measured=cell.records.get(name, 0),
+            restated=cell.restated.get(name, 0),
+        )
+
     return tuple(
-        _expected(kind, family, name, records)
-        for kind in KINDS
-        for family in FAMILIES_OF_EVIDENCE
-        for name in quantities
+        of(kind, family, name)
+        for kind, family, name in product(KINDS, FAMILIES_OF_EVIDENCE, quantities)
         if name not in (_AGAIN_ONLY if kind == "single-pass" else _ONCE_ONLY)
-    )
-
-
-def _expected(
-    kind: KindOfRun, family: EvidenceFamily, name: str, records: Sequence[Record]
-) -> Expected:
-    mean, sd = cell_of(kind, family).of(QUANTITIES[name].form)
-    here = [
-        each.kind
-        for each in records
-        if (each.kind_of_run, each.family, each.quantity) == (kind, family, name)
-    ]
-    restated = here.count("restated")
-    return Expected(
-        kind_of_run=kind,
-        family=family,
-        quantity=name,
-        exponent=mean,
-        low=mean - Z90 * sd,
-        high=mean + Z90 * sd,
-        measured=len(here) - restated,
-        restated=restated,
     )
 
 
