@@ -24,11 +24,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FAULTS = HERE / "planted_faults.tsv"
 TESTS = {
+    "answer": ("tests/answer",),
     "decay": ("tests/decay",),
     "finding": ("tests/finding",),
+    "findings": ("tests/findings", "tests/texts/test_report_texts.py"),
     "fitting": ("tests/fitting",),
     "holding": ("tests/pytorch",),
     "probing": ("tests/pytorch",),
+    "report": ("tests/report", "tests/texts/test_report_texts.py"),
     "stats": ("tests/stats", "tests/findings"),
     "store": ("tests/store", "tests/study"),
     "study": ("tests/study",),

@@ -47,6 +47,7 @@ def test_the_value_to_type_is_in_the_figure_of_any_axis() -> None:
         name: loss_figure.shown_first((synthetic.findings(axes=(name,)),))
         for name in synthetic.AXES
     }
+    shown["all"] = loss_figure.shown_first((synthetic.findings(),))
     assert not [name for name, each in shown.items() if not each or not each.typed]
     # A study in which all trainings diverged has nothing to draw.
     assert opening.large_figure((synthetic.unknown(),)) is None
