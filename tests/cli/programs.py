@@ -86,7 +86,20 @@ MODELS = """
     def build():
         return net, optimizer
 """
+SEARCHED = """
+    import math
+
+    def train(weight_decay, seed):
+        x = math.log(weight_decay / 0.05) if weight_decay else 3.0
+        return math.exp(0.02 * x * x + 0.1 * math.sin(seed))
+
+    def without(seed):
+        return 1.0
+
+    number = 3
+"""
 FILES = {
+    "mine.py": textwrap.dedent(SEARCHED),
     "train_it.py": textwrap.dedent(TRAIN),
     "models_it.py": textwrap.dedent(MODELS),
     "broken_it.py": "1 / 0\n",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli.lines import as_json, error_of, run
+from cli.programs import FILES
 from finding.formula import BEST, SCRIPT
 
 from dwindle.decay.run import Run
@@ -19,25 +20,12 @@ from dwindle.store.store import read_store
 SEARCH = "find --knob torch.optim.AdamW --low 1e-3 --high 1"
 COMMAND = f"-- {sys.executable} -S train.py --weight-decay {{weight_decay}}"
 SEEDED = f"{COMMAND} --seed {{seed}}"
-SCALES = ("--proxy", "--target")
-FUNCTION = """
-import math
-
-def train(weight_decay, seed):
-    x = math.log(weight_decay / 0.05) if weight_decay else 3.0
-    return math.exp(0.02 * x * x + 0.1 * math.sin(seed))
-
-def without(seed):
-    return 1.0
-
-number = 3
-"""
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(FUNCTION)
+    (tmp_path / "mine.py").write_text(FILES["mine.py"])
     (tmp_path / "train.py").write_text(SCRIPT.read_text())
     return tmp_path
 
@@ -103,37 +91,6 @@ def test_a_function_is_searched_by_its_name(capsys):
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
-    [
-        (f"{SEARCH} --metric val_loss", "UsageError"),
-        (f"find --low 1 --high 2 {SEEDED}", "UsageError"),
-        (f"find --knob torch.optim.AdamW --low 1 {SEEDED}", "UsageError"),
-        (f"{SEARCH} {SEEDED}", "UsageError"),
-        (f"{SEARCH} --metric val_loss mine:train {SEEDED}", "UsageError"),
-        (f"{SEARCH} mine:without", "UsageError"),
-        (f"{SEARCH} mine:number", "UsageError"),
-        (f"{SEARCH} mine:nothing", "UsageError"),
-        (f"{SEARCH} nowhere:train", "UsageError"),
-        (f"{SEARCH} --metric val_loss -- python3 train.py", "UsageError"),
-        (f"{SEARCH} --metric x -- python3 no.py {{weight_decay}}", "UsageError"),
-        (f"{SEARCH} --metric x -- no-such-program {{weight_decay}}", "UsageError"),
-        ("find --knob half-life --as torch.AdamW --low 1 --high 9 m:t", "UsageError"),
-        ("find --knob torch.AdamW --low 1 --high 1 mine:train", "RangeError"),
-        (f"{SEARCH} --trainings 2 mine:train", "RangeError"),
-        ("report mine.py --trial 1", "StoreFormatError"),
-    ],
-)
-def test_bad_input_is_refused_before_anything_is_trained(line, kind, capsys):
-    """Each has an error of ours, exit code 2 or 3, and leaves no store.
-
-    Values of options are tried in test_training_file: the same readers read both.
-    """
-    code = 3 if kind.startswith("Store") else 2
-    assert error_of(line, capsys, code)["kind"] == kind
-    assert not list(Path().glob("*.db"))
-
-
-@pytest.mark.parametrize(
     ("ours", "theirs", "moved"),
     [
         ("find", "python train.py --weight-decay {weight_decay}", ""),
@@ -158,22 +115,6 @@ def test_a_command_without_its_dashes_is_written_with_them(ours, theirs, moved, 
         ("tune mine:train --n-trials 9", "--trainings"),
     ):
         assert error_of(line, capsys)["facts"]["nearest"][0] == meant
-
-
-@pytest.mark.parametrize(
-    ("line", "lacks"),
-    [
-        ("find", {"--knob", "--low", "--high", "--metric", "--"}),
-        ("find --low 1 mine:train", {"--knob", "--high"}),
-        ("tune --knob torch.AdamW mine:train", {"--low", "--high", *SCALES}),
-        (f"tune --high 1 {SEEDED}", {"--knob", "--low", "--metric", *SCALES}),
-    ],
-)
-def test_all_that_a_line_lacks_is_named_at_once(line, lacks, capsys):
-    """One error has every option that is missing, with a value to type."""
-    written = error_of(line, capsys)["facts"]["remedy"]
-    written = written.replace("--weight-decay", "").replace("--seed", "")
-    assert {word for word in written.split() if word.startswith("--")} == lacks
 
 
 def test_the_first_failure_prints_the_last_lines_of_the_training(here, capsys):

@@ -2,7 +2,7 @@
 
 import pytest
 from architecture.source import ROOT
-from cli.lines import as_json, error_of, run
+from cli.lines import as_json, run
 
 from dwindle.cli.rules import law
 from dwindle.decay import verified
@@ -144,25 +144,6 @@ def test_the_page_of_the_documentation_is_what_the_records_say(capsys):
     ran = {check.knob for check in passed_checks()} & set(KNOBS)
     left = len(KNOBS) - len(ran)
     assert f"{len(KNOBS)} knobs: {len(ran)} verified by running, {left} from" in page
-
-
-def test_an_unknown_name_gets_the_nearest(capsys):
-    """A name that is in no table is told the nearest ones, and exits with 2."""
-    near = {
-        "rules bengio": "bengio-map",
-        "evidence epoch": "epochs",
-        "knobs torch.AdmW": "torch.optim.AdamW",
-        "knobs kers": "keras",
-        "knobs decuopled": "decoupled",
-        "suggest torch.optim.SGD --weightdecay 0.1": "KNOB",
-        "suggest torch.optim.SGD --wd 0.1": "KNOB",
-        "explain torch.optim.SGD --WEIGHT_DECAY 0.1": "KNOB=VALUE",
-        "audit train:make --lambda 0.1": "--weight-decay",
-    }
-    for line, name in near.items():
-        error = error_of(line, capsys)
-        assert error["kind"] == "UnknownNameError"
-        assert name in error["facts"]["nearest"]
 
 
 @pytest.mark.parametrize(("columns", "like"), [("0", "100"), ("1", "20"), ("19", "20")])

@@ -109,8 +109,32 @@ OTHERS = [
     "study absent.toml",
     "study s.toml --backend prcesses", "study s.toml --workers 0",
     "study s.toml --memory lots", "study s.toml --memory -4G",
-    "study s.toml --memroy 4",
+    "study s.toml --memroy 4", "evidence epoch", "knobs decuopled",
+    "suggest torch.optim.SGD --weightdecay 0.1", "suggest torch.optim.SGD --wd 0.1",
+    "explain torch.optim.SGD --WEIGHT_DECAY 0.1", "audit train:make --lambda 0.1",
+    "find", "find --low 1 mine:train", "tune --knob torch.AdamW mine:train",
+    "tune --high 1 -- python train.py {weight_decay} {seed}",
 ]  # fmt: skip
+ADAMW = "--knob torch.optim.AdamW --low 1e-3 --high 1"
+TRAIN = "python3 train_it.py {weight_decay} {seed}"
+# In a folder with programs; values of options are those of study files, which
+# tests/cli/test_training_file.py tries.
+SEARCHES = [
+    f"find {ADAMW} --metric val_loss",
+    f"find --low 1 --high 2 -- {TRAIN}",
+    f"find {ADAMW} -- {TRAIN}",
+    f"find {ADAMW} --metric val_loss mine:train -- {TRAIN}",
+    f"find {ADAMW} mine:without",
+    f"find {ADAMW} mine:number",
+    f"find {ADAMW} mine:nothing",
+    f"find {ADAMW} nowhere:train",
+    f"find {ADAMW} --metric val_loss -- python3 train_it.py",
+    f"find {ADAMW} --metric x -- no-such-program {{weight_decay}}",
+    f"find {ADAMW} --maximize --minimize mine:train",
+    "find --knob half-life --as torch.AdamW --low 1 --high 9 mine:train",
+    "find --knob torch.AdamW --low 1 --high 1 mine:train",
+    f"find {ADAMW} --trainings 2 mine:train",
+]
 WRONG = [
     *(f"explain {each.strip()}" for each in EXPLAIN.split("|")),
     *(f"convert {each.strip()}" for each in CONVERT.split("|")),
@@ -166,7 +190,8 @@ def answers_to(lines, capsys):
     """The kind and text of each refusal: exit code 2, on stderr and as an object."""
     answers, faults = {}, []
     for line in lines:
-        code = main([*shlex.split(line), "--json"])
+        ours, dashes, theirs = line.partition(" -- ")
+        code = main(shlex.split(f"{ours} --json{dashes}{theirs}"))
         out, err = capsys.readouterr()
         error = json.loads(out)["error"]
         answers[line] = f"{error['kind']}: {error['message']}"
@@ -185,14 +210,22 @@ def test_every_mistake_is_answered_with_what_to_write(snapshot, capsys):
     assert err.startswith("error: KNOB=VALUE must be")
 
 
-def test_what_cannot_be_audited_is_answered(snapshot, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "lines",
+    [[f"audit {line}" for line in WRONG_LINES], SEARCHES],
+    ids=["audited", "searched"],
+)
+def test_what_cannot_be_used_is_answered(
+    lines, snapshot, capsys, tmp_path, monkeypatch
+):
     """Files and functions that are none, that fail, or that return something else."""
     write_programs(tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     try:
-        assert answers_to([f"audit {line}" for line in WRONG_LINES], capsys) == snapshot
+        assert answers_to(lines, capsys) == snapshot
     finally:
         for name in MODULES:
             sys.modules.pop(name, None)
+    assert not [*tmp_path.glob("*.db")]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from dwindle.cli.facts import (
@@ -146,23 +145,22 @@ class Question:
     @property
     def command(self) -> Callable[..., None]:
         """What prints the answer, given the words of a line by their names."""
-        command = partial(_print, self)
+
+        def command(*, as_json: bool, **words: Any) -> None:
+            knob, value = words.get("knob", ""), ""
+            if "knob" not in words:
+                knob, value = split_setting(words["knob_value"])
+            call = self.ask(knob, value, words)
+            found = call.answer()
+            if call.note:
+                note(call.note, style="yellow")
+            if as_json:
+                print_json(found.as_dict())
+            else:
+                show("", call.sheet(replace(found, **self.unsaid)), "")
+
         command.__doc__ = self.ask.__doc__
         return command
-
-
-def _print(question: Question, *, as_json: bool, **words: Any) -> None:
-    knob, value = words.get("knob", ""), ""
-    if "knob" not in words:
-        knob, value = split_setting(words["knob_value"])
-    call = question.ask(knob, value, words)
-    found = call.answer()
-    if call.note:
-        note(call.note, style="yellow")
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        show("", call.sheet(replace(found, **question.unsaid)), "")
 
 
 _FACTS = (SETTING, *FACT_OPTIONS)

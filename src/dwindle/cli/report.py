@@ -122,7 +122,17 @@ class Outputs:
         if not self.as_json:
             found.draw(stdout())
         if self.html is not None:
-            origin = _origin_of(words, study_file)
+            from datetime import datetime
+            from importlib.metadata import version
+
+            from dwindle.report.opening import Origin
+
+            origin = Origin(
+                day=datetime.now().astimezone().date().isoformat(),
+                version=version("dwindle"),
+                command=shlex.join(["dwindle", *map(str, words)]),
+                study_file=study_file,
+            )
             self._write(self.html, found.page(origin).encode())
         if self.png is not None:
             from dwindle.report import render, writing
@@ -137,21 +147,6 @@ class Outputs:
 
         write_whole(path, content, force=self.force)
         note(f"Wrote {path}")
-
-
-def _origin_of(words: Sequence[object], study_file: str) -> "Origin":
-    """Return what stands on a page of where it comes from."""
-    from datetime import datetime
-    from importlib.metadata import version
-
-    from dwindle.report.opening import Origin
-
-    return Origin(
-        day=datetime.now().astimezone().date().isoformat(),
-        version=version("dwindle"),
-        command=shlex.join(["dwindle", *map(str, words)]),
-        study_file=study_file,
-    )
 
 
 def command(*, store: str, trial: int | None, as_json: bool, **asked: Any) -> None:
@@ -181,13 +176,20 @@ def show_findings(
 
     ``stopped`` is why a find stopped, where its trainings do not show it.
     """
-    from dwindle.store.store import read_store
+    from dwindle.store.store import read_store, study_from_stored
 
     stored = read_store(store)
     if stored.kind == "own":
         found, failed = _found_in(stored, stopped)
     else:
-        found, failed = _findings_in(stored)
+        from dwindle.findings.build import findings_of
+
+        study = study_from_stored(stored)
+        # Failed trainings are in no table: each reason is printed once, with its count.
+        errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
+        for text, count in errors.items():
+            note(f"{counted(count, 'training')} failed: {text}", style="red")
+        found, failed = of_study(findings_of(study)), errors.total()
     to.show(found, "report", store, "--html", to.html, study_file=study_file)
     return failed
 
@@ -203,18 +205,6 @@ def show_kept(store: Path, to: Outputs, **more: Any) -> int:
         return 0
     note("Run the same line again to train what failed once more.")
     return _FAILED
-
-
-def _findings_in(stored: "Stored") -> tuple[Display, int]:
-    from dwindle.findings.build import findings_of
-    from dwindle.store.store import study_from_stored
-
-    study = study_from_stored(stored)
-    # Failed trainings are in no table: each reason is printed once, with its count.
-    errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
-    for text, count in errors.items():
-        note(f"{counted(count, 'training')} failed: {text}", style="red")
-    return of_study(findings_of(study)), errors.total()
 
 
 def _found_in(stored: "Stored", stopped: str | None) -> tuple[Display, int]:

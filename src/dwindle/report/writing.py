@@ -43,7 +43,8 @@ def check_target(
         if not os.fspath(path):
             raise OSError(_NO_NAME)
         there = Path(path)
-        if there.is_file() and not _is_written_through(there):
+        # In this order: only the first refuses what lies below a file.
+        if not _is_written_through(there) and there.is_file():
             with there.open("rb") as file:
                 head = file.read(_HEAD_BYTES)
             if kept := _kind_that_is_kept(there, head):
