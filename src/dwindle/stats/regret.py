@@ -8,6 +8,7 @@ the ratio 1/n : 1/(n-1) with opposite signs, so a weighted pair cancels them.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -84,25 +85,21 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
     curves = [one.curve.only(sorted(shared)) for one in judged]
     n = len(shared)
 
-    def lost(log_means: Callable[[Curve], FloatArray]) -> FloatArray:
+    def lost(means: int) -> FloatArray:
         """Per seed, what is lost against the minimum of these means of its cell."""
         losses = []
         for one, curve in zip(judged, curves, strict=True):
             rows = [one.curve.seeds.index(seed) for seed in curve.seeds]
             # A loss of exactly 0 has no logarithm.
             logs = np.log(np.maximum(one.values[rows], np.finfo(float).tiny))
-            places = minima_of(curve, log_means(curve))
-            at_minimum = read_log_losses(curve, np.broadcast_to(places, (curve.n,)))
-            losses.append(unit(logs) - unit(at_minimum))
+            losses.append(unit(logs) - unit(_log_losses_at_minima(curve)[means]))
         mean: FloatArray = np.mean(losses, axis=0)
         return mean
 
-    plug_in = lost(lambda curve: curve.log_mean[None, :])
+    plug_in = lost(0)
     if n == 1:
         return Regret(value=float(plug_in[0]), low=None, high=None)
-    left_out = lost(
-        lambda curve: (curve.log_losses.sum(axis=0) - curve.log_losses) / (n - 1)
-    )
+    left_out = lost(1)
     of_seed = (n * plug_in + (n - 1) * left_out) / (2 * n - 1)
     value = float(of_seed.mean())
     if n < SEEDS_FOR_AN_INTERVAL:
@@ -115,6 +112,18 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
         high=max(0.0, value + half),
         by_seed=dict(zip(sorted(shared), of_seed.tolist(), strict=True)),
     )
+
+
+@lru_cache(maxsize=64)  # every rule is judged by the same cells
+def _log_losses_at_minima(curve: Curve) -> tuple[FloatArray, FloatArray]:
+    """Per seed, where the mean of all seeds is lowest, and where that of the others."""
+    n = curve.n
+    others = (curve.log_losses.sum(axis=0) - curve.log_losses) / max(n - 1, 1)
+    of_all, of_others = (
+        read_log_losses(curve, np.broadcast_to(minima_of(curve, means), (n,)))
+        for means in (curve.log_mean[None, :], others)
+    )
+    return of_all, of_others
 
 
 def measure_gain(curves: Sequence[Curve]) -> Regret | None:
