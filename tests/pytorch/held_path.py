@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from dwindle.pytorch import DecayController
+
 POWERS = {"constant": 0, "follow-lr": 1, "lr-squared": 2}
 START = (1.0, -0.7, 0.33, 3.0)
 # Along 100 steps float32 weights are rounded 100 times by up to 6e-8, either way.
@@ -21,6 +23,15 @@ def undriven_step(optimizer, *weights, steps=1):
         for weight in weights:
             weight.grad = torch.zeros_like(weight)
         optimizer.step()
+
+
+def halved(optimizer, *weights, step=undriven_step, held=None):
+    """Hold ten steps, make ten, and compare: half is left. Return the controller."""
+    controller = DecayController(held or optimizer, half_life="10 steps")
+    step(optimizer, *weights, steps=10)
+    assert all(off(each, 0.5) <= TOLERANCES[each.dtype] for each in weights)
+    assert controller.steps_done == 10
+    return controller
 
 
 class Path:

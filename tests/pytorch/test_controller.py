@@ -8,6 +8,7 @@ import torch
 from pytorch.held_path import (
     TOLERANCES,
     Path,
+    halved,
     off,
     undriven_step,
     weight_of,
@@ -166,11 +167,7 @@ def test_a_step_inside_of_a_step_counts_once():
     """A subclass that calls its parent's step decays once per step."""
     AdamW([weight_of()])  # from now on AdamW.step calls hooks by itself
     weight = weight_of()
-    optimizer = _InTwoHalves([weight], lr=LR)
-    held = DecayController(optimizer, half_life="10 steps")
-    undriven_step(optimizer, weight, steps=10)
-    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
-    assert held.steps_done == 10
+    halved(_InTwoHalves([weight], lr=LR), weight)
 
 
 def test_a_penalty_is_held():

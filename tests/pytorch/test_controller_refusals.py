@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 import torch
 from pytorch.certified_torch import classes
-from pytorch.held_path import START, TOLERANCES, off, undriven_step, weight_of
+from pytorch.held_path import START, TOLERANCES, halved, off, undriven_step, weight_of
 from pytorch.planted_optimizers import (
     CannotStep,
     DecaysSecretly,
@@ -164,10 +164,7 @@ def test_an_optimizer_that_would_not_decay_as_asked(name):
 def test_what_the_remedy_says_works(build):
     """ASGD without its hidden decay and a trust ratio that stays are held."""
     weight = weight_of()
-    optimizer = build([weight])
-    DecayController(optimizer, half_life="10 steps")
-    undriven_step(optimizer, weight, steps=10)
-    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
+    halved(build([weight]), weight)
 
 
 def test_a_group_that_should_rest_and_does_not():

@@ -39,11 +39,11 @@ except ImportError as error:
 
 # The option that tells apart the records of one class, by its value.
 _VARIANTS = {
-    "LogisticRegression": ("solver", {"liblinear": "liblinear"}),
-    "MLPClassifier": ("solver", {"sgd": "sgd", "adam": "adam", "lbfgs": "lbfgs"}),
-    "MLPRegressor": ("solver", {"sgd": "sgd", "adam": "adam", "lbfgs": "lbfgs"}),
-    "SGDClassifier": ("learning_rate", {"constant": "constant", "optimal": "optimal"}),
-    "SGDRegressor": ("learning_rate", {"constant": "constant"}),
+    "LogisticRegression": ("solver", ("liblinear",)),
+    "MLPClassifier": ("solver", ("sgd", "adam", "lbfgs")),
+    "MLPRegressor": ("solver", ("sgd", "adam", "lbfgs")),
+    "SGDClassifier": ("learning_rate", ("constant", "optimal")),
+    "SGDRegressor": ("learning_rate", ("constant",)),
 }
 
 
@@ -245,11 +245,11 @@ def _knob_of(part: Any, name: str) -> str:
     """Return the record of a parameter, or what a number without record is called."""
     kind, options = type(part), part.get_params(deep=False)
     home = ".".join(kind.__module__.split(".")[:2])
-    option, variants = _VARIANTS.get(kind.__name__, ("", {}))
-    variant = variants.get(options.get(option), "")
-    names = [f"{home}.{kind.__name__}:{variant}"] if variant else []
+    option, variants = _VARIANTS.get(kind.__name__, ("", ()))
+    variant = options.get(option)
+    names = [f"{home}.{kind.__name__}:{variant}"] if variant in variants else []
     # An lr that falls in its own way has no record, nor has a penalty that is not L2.
-    if not (option == "learning_rate" and not variant):
+    if names or option != "learning_rate":
         plain = f"{home}.{kind.__name__}"
         names += [f"{plain}:{name}", plain]
     is_l2 = options.get("penalty", "l2") in ("l2", "deprecated") and not (

@@ -10,12 +10,13 @@ import math
 import weakref
 from collections.abc import Callable, Mapping
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from dwindle.decay.python_inputs import RunLike
 from dwindle.errors import MissingLibraryError, UsageError
-from dwindle.finding.call import Signature, signature_of
+from dwindle.finding.call import signature_of
 from dwindle.finding.face import find
 from dwindle.finding.found import Found
 from dwindle.finding.function import InlineRecipe
@@ -43,6 +44,9 @@ class Options(TypedDict, total=False):
     accept_change: bool
 
 
+_WRITE_IT = "Write TrainingArguments(..., weight_decay=weight_decay, seed=seed)."
+
+
 class Range(Options):
     """Where the decay is typed and its range, which no search goes without."""
 
@@ -51,40 +55,47 @@ class Range(Options):
     high: float
 
 
-class Maker:
-    """Calls a user's factory; owns the knowledge that each thing it makes is new."""
+def _find(  # noqa: PLR0913, one for each thing that libraries do differently
+    make: Make,
+    called: str,
+    *,
+    seed: Callable[[int], object],
+    model_of: Callable[[Any], object],
+    results_of: Callable[[Any, Ask], Mapping[str, object]],
+    metric: str,
+    options: Any,  # Range, which mypy does not unpack into find
+) -> Found:
+    """Find over trainings of what a user's factory makes, each time anew.
 
-    def __init__(self, make: Make, name: str) -> None:
-        self._make, self._name = make, name
-        self._signature: Signature = signature_of(make)
-        self._last: Callable[[], object] = lambda: None
+    It is seeded before something is made, and again before ``results_of`` trains it.
 
-    def __call__(self, weight_decay: float, seed: int) -> Any:
-        """Return what the factory makes; a seed it need not take is set beside it."""
-        ask = Ask(weight_decay=weight_decay, seed=seed)
-        return self._make(**self._signature.arguments(ask))
+    Raises:
+        UsageError: If it makes the model of the training before, or there is no such
+            metric.
 
-    def require_new(self, model: object) -> None:
-        """Refuse a model that an earlier training has trained already.
+    """
+    signature, last = signature_of(make), list[Callable[[], object]]()
 
-        Raises:
-            UsageError: If it is the one of the training before.
-
-        """
-        if model is not None and model is self._last():
-            must = f"{self._name} must make a new model each time."
-            remedy = f"Make it inside of {self._name}; the seed is set before the call."
+    def train(weight_decay: float, number: int) -> object:
+        ask = Ask(weight_decay=weight_decay, seed=number)
+        seed(number)
+        made = make(**signature.arguments(ask))
+        model = model_of(made)
+        if model is not None and last and model is last.pop()():
+            must = f"{called} must make a new model each time."
+            remedy = f"Make it inside of {called}; the seed is set before the call."
             raise UsageError(must, "the model of the training before", remedy)
-        self._last = weakref.ref(model)
+        last[:] = [weakref.ref(model)]
+        seed(number)
+        results = results_of(made, ask)
+        if metric in results:
+            return results[metric]
+        must = "metric must name a number that the validation gives."
+        remedy = f"It gives: {listed(list(results))}." if results else "It gives none."
+        raise UsageError(must, repr(metric), remedy)
 
-
-def _one_of(results: Mapping[str, object], metric: str) -> object:
-    """Return the number that was asked for of all that a validation gives."""
-    if metric in results:
-        return results[metric]
-    must = "metric must name a number that the validation gives."
-    remedy = f"It gives: {listed(list(results))}." if results else "It gives none."
-    raise UsageError(must, repr(metric), remedy)
+    recipe = InlineRecipe(function=train, source=make)
+    return find(recipe, metric=metric, **options)
 
 
 def find_with_trainer(
@@ -125,41 +136,35 @@ def find_with_trainer(
 
     """
     try:
-        from transformers import set_seed
+        from transformers import Trainer, set_seed
     except ImportError as error:
         needed_for = "find_with_trainer"
         raise MissingLibraryError("transformers", needed_for, "transformers") from error
-    make = Maker(make_trainer, "make_trainer")
 
-    def train(weight_decay: float, seed: int) -> object:
-        set_seed(seed)
-        trainer = make(weight_decay, seed)
-        make.require_new(trainer.model)
-        _refuse_lost_decay(trainer, weight_decay)
+    def results_of(trainer: Any, ask: Ask) -> Mapping[str, object]:
+        makes_its_own = type(trainer).create_optimizer is not Trainer.create_optimizer
+        there, wanted = trainer.args.weight_decay, ask.weight_decay
+        is_read = trainer.optimizer is None and not makes_its_own
+        if is_read and not math.isclose(there, wanted, rel_tol=1e-9):
+            must = "The weight decay must reach the arguments of the Trainer."
+            got = f"args.weight_decay = {there:g} where {wanted:g} was to be trained"
+            raise UsageError(must, got, _WRITE_IT)
         # On a copy: several trainers may have been given one record of arguments.
         trainer.args = copy(trainer.args)
-        trainer.args.seed = seed
-        set_seed(seed)  # a Trainer that is made sets the seed of its arguments
+        trainer.args.seed = ask.seed  # which a Trainer sets itself where it is made
         trainer.train()
-        return _one_of(trainer.evaluate(), metric)
+        found: Mapping[str, object] = trainer.evaluate()
+        return found
 
-    recipe = InlineRecipe(function=train, source=make_trainer)
-    return find(recipe, metric=metric, **options)
-
-
-def _refuse_lost_decay(trainer: Any, weight_decay: float) -> None:
-    """Refuse a Trainer that will make an optimizer with another decay."""
-    from transformers import Trainer
-
-    makes_its_own = type(trainer).create_optimizer is not Trainer.create_optimizer
-    there = trainer.args.weight_decay
-    if trainer.optimizer is not None or makes_its_own:
-        return
-    if not math.isclose(there, weight_decay, rel_tol=1e-9):
-        must = "The weight decay must reach the arguments of the Trainer."
-        got = f"args.weight_decay = {there:g} where {weight_decay:g} was to be trained"
-        remedy = "Write TrainingArguments(..., weight_decay=weight_decay, seed=seed)."
-        raise UsageError(must, got, remedy)
+    return _find(
+        make_trainer,
+        "make_trainer",
+        seed=set_seed,
+        model_of=lambda trainer: trainer.model,
+        results_of=results_of,
+        metric=metric,
+        options=options,
+    )
 
 
 def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
@@ -198,13 +203,8 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
     from dwindle.integrations.torch_loops import part_of_lightning
 
     seed_everything = part_of_lightning("seed_everything", "find_with_lightning")
-    make = Maker(make_module, "make_module")
 
-    def train(weight_decay: float, seed: int) -> object:
-        seed_everything(seed, workers=True, verbose=False)
-        module = make(weight_decay, seed)
-        make.require_new(module)
-        seed_everything(seed, workers=True, verbose=False)
+    def results_of(module: Any, _: Ask) -> Mapping[str, object]:
         trainer = make_trainer()
         try:
             trainer.fit(module, train_dataloaders, val_dataloaders, datamodule)
@@ -216,11 +216,17 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
         results = trainer.validate(
             module, val_dataloaders, datamodule=datamodule, verbose=False
         )
-        logged = {name: loss for each in results for name, loss in each.items()}
-        return _one_of(logged, metric)
+        return {name: loss for each in results for name, loss in each.items()}
 
-    recipe = InlineRecipe(function=train, source=make_module)
-    return find(recipe, metric=metric, **options)
+    return _find(
+        make_module,
+        "make_module",
+        seed=partial(seed_everything, workers=True, verbose=False),
+        model_of=lambda module: module,
+        results_of=results_of,
+        metric=metric,
+        options=options,
+    )
 
 
 def find_with_keras(
@@ -256,23 +262,25 @@ def find_with_keras(
         import keras
     except ImportError as error:
         raise MissingLibraryError("keras", "find_with_keras", "keras") from error
-    make = Maker(make_model, "make_model")
     held_out = (
         validation_data if isinstance(validation_data, tuple) else (validation_data,)
     )
 
-    def train(weight_decay: float, seed: int) -> object:
-        keras.utils.set_random_seed(seed)
-        model = make(weight_decay, seed)
-        make.require_new(model)
-        keras.utils.set_random_seed(seed)
+    def results_of(model: Any, _: Ask) -> Mapping[str, object]:
         model.fit(**{"verbose": 0, **fit})
         results = dict(model.evaluate(*held_out, verbose=0, return_dict=True))
         if "loss" in results:
             for each in model.trainable_variables:
                 penalty = getattr(each, "regularizer", None)
                 results["loss"] -= float(penalty(each)) if penalty else 0.0
-        return _one_of(results, metric)
+        return results
 
-    recipe = InlineRecipe(function=train, source=make_model)
-    return find(recipe, metric=metric, **options)
+    return _find(
+        make_model,
+        "make_model",
+        seed=keras.utils.set_random_seed,
+        model_of=lambda model: model,
+        results_of=results_of,
+        metric=metric,
+        options=options,
+    )

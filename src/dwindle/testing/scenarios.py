@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.optim import Optimizer
@@ -31,6 +31,7 @@ from dwindle.testing.training import (
 )
 
 Weights = Sequence[torch.Tensor]
+_Played = TypeVar("_Played")
 # Share of the peak's decay at a multiple of the peak lr: what each schedule means.
 _SHARES: Mapping[str, Callable[[float], float]] = {
     "follow-lr": lambda multiplier: multiplier,
@@ -73,22 +74,17 @@ class Path:
 
     def play(self, subject: Subject) -> Iterator[Check]:
         """Take 64 steps and compare every group's e-folds."""
-        try:
-            training = self._training(subject, schedule=self.schedule)
-            shares = self._walked(training)
-        except CannotPlayError:
-            raise
-        except Exception:  # is it the controller's, or the optimizer's own?
-            _try(lambda: self._walked(self._training(subject, alone=True)))
-            raise
+
+        def walked(**options: Any) -> tuple[Training, list[list[float]]]:
+            training = Training(
+                subject, groups=self.groups, scheduler=self.scheduler, **options
+            )
+            return training, self._walked(training)
+
+        training, shares = _blaming(walked, schedule=self.schedule)
         taken = zip(*shares, strict=True)
         for pair, (scale, mine) in enumerate(zip(self.scales, taken, strict=True)):
             yield e_folds_check(training, pair, asked_e_folds(mine, scale=scale))
-
-    def _training(self, subject: Subject, **options: Any) -> Training:
-        return Training(
-            subject, groups=self.groups, scheduler=self.scheduler, **options
-        )
 
     def _walked(self, training: Training) -> list[list[float]]:
         """Take the steps; return the share of the decay that each step had to take."""
@@ -160,7 +156,8 @@ def undecayed(subject: Subject) -> Iterator[Check]:
 def without_gradient(subject: Subject) -> Iterator[Check]:
     """A weight whose gradient is None does not decay in that step."""
 
-    def now_and_then(training: Training) -> Training:
+    def now_and_then(**options: Any) -> Training:
+        training = Training(subject, **options)
         for step in range(STEPS):
             # The second weight has a gradient in every other step, the first in none.
             def gradient(weight: torch.Tensor, number: int, at: int = step) -> Any:
@@ -169,11 +166,7 @@ def without_gradient(subject: Subject) -> Iterator[Check]:
             training.step(gradient)
         return training
 
-    try:
-        training = now_and_then(Training(subject))
-    except Exception:  # is it the controller's, or the optimizer's own?
-        _try(lambda: now_and_then(Training(subject, alone=True)))
-        raise
+    training = _blaming(now_and_then)
     (never, sometimes), (start, _) = training.weights[0], training.started[0]
     yield bitwise_check([never], [start])
     asked = asked_e_folds([1.0] * (STEPS // 2))
@@ -418,6 +411,17 @@ def _set_knob(training: Training, pair: int, knob: float) -> None:
     group = training.group_of(training.weights[pair])
     if "weight_decay" in group:
         group["weight_decay"] = knob
+
+
+def _blaming(play: Callable[..., _Played], **held: Any) -> _Played:
+    """Play with a controller; where that fails, is it its fault, or the optimizer's?"""
+    try:
+        return play(**held)
+    except CannotPlayError:
+        raise
+    except Exception:  # an optimizer may raise anything
+        _try(lambda: play(alone=True))
+        raise
 
 
 def _try(alone: Callable[[], object]) -> None:

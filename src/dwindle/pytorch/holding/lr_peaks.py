@@ -29,6 +29,7 @@ LrPeak = float | Sequence[float] | None
 _MOST_STEPS = 1_000_000
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
+_OF_TORCH = lr_scheduler.__name__
 
 
 def _no_growth(scheduler: Any) -> bool:
@@ -233,7 +234,13 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
     with undisturbed():
         try:
             copy = copied_scheduler(scheduler, optimizer, toy)
-            done = _rewound(_at_its_pace(copy), toy)
+            inside = [*all_inside(_at_its_pace(copy))]
+            done = max(_done(copy), 0)
+            # A class of somebody's own may count in places that nobody knows: it goes
+            # on. Those of torch are put back to their beginning.
+            if done and {type(it).__module__ for it in inside} == {_OF_TORCH}:
+                _begin_anew(inside[0], toy)
+                done = 0
             peaks = [float(group["lr"]) for group in toy.param_groups]
             for _ in range(min(steps, _MOST_STEPS) - 1 - done):
                 copy.step()
@@ -266,19 +273,6 @@ def _done(scheduler: Any) -> int:
     """Return how many steps of its own a scheduler has behind it."""
     inside = all_inside(_at_its_pace(scheduler))
     return max(int(getattr(each, "last_epoch", 0)) for each in inside)
-
-
-def _rewound(scheduler: Any, toy: Optimizer) -> int:
-    """Put a copy of a scheduler back to its beginning; return steps that stay done."""
-    # A class of somebody's own may count in places that nobody knows: it goes on.
-    done = _done(scheduler)
-    if done <= 0:
-        return 0
-    inside = all_inside(scheduler)
-    if any(type(each).__module__ != lr_scheduler.__name__ for each in inside):
-        return done
-    _begin_anew(scheduler, toy)
-    return 0
 
 
 def _begin_anew(scheduler: Any, toy: Optimizer) -> None:

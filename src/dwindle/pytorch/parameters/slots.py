@@ -86,28 +86,24 @@ def slots_of(model: nn.Module) -> Iterator[Slot]:
     yield from _below(model, "", frozenset())
 
 
-def modules_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def modules_of(
+    model: nn.Module, path: str = "", above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, nn.Module]]:
     """Yield (name, module) of a model and everything in it, wrappers left out.
 
     A module that is used at several places comes with each of its names.
     """
-    yield from _modules(model, "", frozenset())
+    if wrapped_child(model) is None:
+        yield path, model
+    for name, child in _children(model, path):
+        # A module that holds itself would be walked for ever.
+        if id(child) not in above:
+            yield from modules_of(child, name, above | {id(model)})
 
 
 def class_names(module: nn.Module) -> tuple[str, ...]:
     """Return the names of the classes of a module, its own first."""
     return tuple(cls.__name__ for cls in type(module).__mro__)
-
-
-def _modules(
-    module: nn.Module, path: str, above: frozenset[int]
-) -> Iterator[tuple[str, nn.Module]]:
-    if wrapped_child(module) is None:
-        yield path, module
-    for name, child in _children(module, path):
-        # A module that holds itself would be walked for ever.
-        if id(child) not in above:
-            yield from _modules(child, name, above | {id(module)})
 
 
 def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot]:

@@ -6,7 +6,7 @@ tensor is), the gradient ``2 · factor · tensor`` is rounded once, to the tenso
 format.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,11 @@ class _WeightedSquares(torch.autograd.Function):
 
     @staticmethod
     def forward(factors: Factors, *tensors: Tensor) -> Tensor:
-        alike: dict[tuple[object, ...], list[int]] = {}
-        for position, tensor in enumerate(tensors):
-            alike.setdefault(_kind(tensor, factors[position]), []).append(position)
         double = any(tensor.dtype in _DOUBLE for tensor in tensors)
         exact = torch.float64 if double else torch.float32
         sums = [
             factors[positions[0]] * _squares([tensors[p] for p in positions])
-            for positions in alike.values()
+            for positions in _by_kind(tensors, factors, [True] * len(tensors))
         ]
         return torch.stack([each.to(sums[0].device, exact) for each in sums]).sum()
 
@@ -63,12 +60,7 @@ class _WeightedSquares(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         wanted = ctx.needs_input_grad[1:]
         found: list[Tensor | None] = [None] * len(wanted)
-        groups: dict[tuple[object, ...], list[int]] = {}
-        for position, tensor in enumerate(ctx.saved_tensors):
-            if wanted[position]:
-                kind = _kind(tensor, ctx.factors[position])
-                groups.setdefault(kind, []).append(position)
-        for positions in groups.values():
+        for positions in _by_kind(ctx.saved_tensors, ctx.factors, wanted):
             tensors = [ctx.saved_tensors[position] for position in positions]
             by = gradient * (2 * ctx.factors[positions[0]])
             for position, product in zip(positions, _scaled(tensors, by), strict=True):
@@ -81,10 +73,17 @@ _DOUBLE = (torch.float64, torch.complex128)
 _HALF = (torch.float16, torch.bfloat16)
 
 
-def _kind(tensor: Any, factor: float) -> tuple[object, ...]:
-    """Return a key; tensors with different keys cannot be summed in one go."""
-    layout = (tensor.device_mesh, tensor.placements) if is_sharded(tensor) else ()
-    return factor, tensor.device, tensor.dtype, *layout
+def _by_kind(
+    tensors: Sequence[Any], factors: Factors, wanted: Sequence[bool]
+) -> Iterable[list[int]]:
+    """Return the positions of tensors that can be summed in one go."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for position, tensor in enumerate(tensors):
+        if wanted[position]:
+            mesh = (tensor.device_mesh, tensor.placements) if is_sharded(tensor) else ()
+            kind = (factors[position], tensor.device, tensor.dtype, *mesh)
+            alike.setdefault(kind, []).append(position)
+    return alike.values()
 
 
 def is_sharded(tensor: Tensor) -> bool:
