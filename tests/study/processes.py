@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from dwindle.errors import StoreError
 from dwindle.store.store import read_study
 
@@ -43,12 +45,23 @@ class Running:
         return self.process.returncode, out, err
 
     def pids(self):
-        """Every process of the session that is not dead, read from /proc."""
-        return sorted(_of_session(self.process.pid))
+        """Every process of the session that is not dead."""
+        found = []
+        for pid in psutil.pids():
+            with contextlib.suppress(OSError, psutil.Error):
+                is_dead = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+                if os.getsid(pid) == self.process.pid and not is_dead:
+                    found.append(pid)
+        return found
 
     def workers(self):
         """The processes that train."""
-        return [pid for pid in self.pids() if "spawn_main" in _command(pid)]
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(psutil.Error):
+                if "spawn_main" in " ".join(psutil.Process(pid).cmdline()):
+                    found.append(pid)
+        return found
 
     def kill(self, *pids):
         for pid in pids:
@@ -77,19 +90,3 @@ def committed(store):
     with contextlib.suppress(StoreError):
         return len(read_study(store).rows)
     return 0
-
-
-def _of_session(session):
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if folder.name.isdigit():
-                # pid (name) state ppid pgrp session ...; a name may hold anything.
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session and fields[0] not in "ZX":
-                    yield int(folder.name)
-
-
-def _command(pid):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    return ""
