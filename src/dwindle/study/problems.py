@@ -47,7 +47,10 @@ class Problem:
         facts: What a store keeps of it: enough to know its networks.
         pool_size: Samples that training sets are drawn from.
         load: Returns the data; called once per process.
-        split: Returns the rows that a seed draws from and validates with.
+        blocks: What a split draws: blocks of samples that stand together in the data.
+        block: Samples of a block.
+        in_every_pool: The first so many blocks are never validated with.
+        every: Of a block that validates each sample, or each second, third, ...
 
     """
 
@@ -55,11 +58,20 @@ class Problem:
     facts: ProblemFacts
     pool_size: int
     load: Callable[[], Data]
-    split: Callable[[int], Split]
+    blocks: int
+    block: int = 1
+    in_every_pool: int = 0
+    every: int = 1
 
-
-# All of scikit-learn's digits; two thirds are trained on, the rest validates.
-_DIGITS, _DIGITS_POOL = 1797, 1200
+    def split(self, seed: int) -> Split:
+        """Return the rows that a seed draws from and validates with."""
+        first = self.in_every_pool
+        drawn = first + split_order(seed, self.blocks - first)
+        order = np.concatenate([np.arange(first), drawn])
+        rows = order[:, None] * self.block + np.arange(self.block)
+        pool, rest = np.split(rows, [self.pool_size // self.block])
+        valid = rest[:, :: self.every].flatten()
+        return Split(pool=pool.flatten(), valid=valid[: self.facts.validation_samples])
 
 
 def _load_digits() -> Data:
@@ -76,17 +88,8 @@ def _load_digits() -> Data:
     return Data(x, labels.astype(np.int64))
 
 
-def _split_digits(seed: int) -> Split:
-    order = split_order(seed, _DIGITS)
-    return Split(pool=order[:_DIGITS_POOL], valid=order[_DIGITS_POOL:])
-
-
 FOLDER_VARIABLE = "DWINDLE_FASHION_MNIST"
 _DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
-# A fifth of the test images, other ones for each seed: so the interval knows of them.
-# Two thousand keep an evaluation cheap beside a training; the standard error that this
-# leaves is the same for all λ of a seed.
-_FASHION_POOL, _FASHION_TEST, _FASHION_VALID = 60_000, 10_000, 2000
 
 
 def _load_fashion() -> Data:
@@ -124,12 +127,6 @@ def _find_fashion(name: str) -> Path:
     )
 
 
-def _split_fashion(seed: int) -> Split:
-    test = _FASHION_POOL + split_order(seed, _FASHION_TEST)
-    # Training images are never validated with: the pool is the same for all seeds.
-    return Split(pool=np.arange(_FASHION_POOL), valid=test[:_FASHION_VALID])
-
-
 # IDX: two zero bytes, the type (8 is an unsigned byte), the number of axes.
 _UNSIGNED_BYTE = 8
 _HEADER = 4
@@ -162,13 +159,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 # Predicting a character: from how many before it, and the symbols that are not rare.
 _CONTEXT = 8
 _SYMBOLS = " abcdefghijklmnopqrstuvwxyz.,(`_"
-# Blocks of text are drawn, not characters: a window must not reach from one part of the
-# split into the other. A fifth of them validates.
-_TEXT_BLOCKS, _TEXT_BLOCK, _TEXT_POOL_BLOCKS = 250, 1000, 200
+_TEXT_BLOCKS, _TEXT_BLOCK = 250, 1000
 _TEXT_SAMPLES = _TEXT_BLOCK - _CONTEXT
-_TEXT_VALID_OF_BLOCK = 62
-# Of 50 blocks: two thirds of a study's time would else be evaluation.
-_TEXT_VALID = 3000
 
 
 def _load_text() -> Data:
@@ -200,48 +192,43 @@ def _load_text() -> Data:
     return Data(inputs.reshape(len(whole), -1), whole[:, -1].copy())
 
 
-def _split_text(seed: int) -> Split:
-    order = split_order(seed, _TEXT_BLOCKS)
-    rows = order[:, None] * _TEXT_SAMPLES + np.arange(_TEXT_SAMPLES)
-    pool, rest = np.split(rows, [_TEXT_POOL_BLOCKS])
-    # Few of each block, for neighbors are nearly one sample.
-    valid = rest[:, :: _TEXT_SAMPLES // _TEXT_VALID_OF_BLOCK].flatten()
-    return Split(pool=pool.flatten(), valid=valid[:_TEXT_VALID])
-
-
 _PLAIN = (
+    # All of scikit-learn's digits; two thirds are trained on, the rest validates.
     Problem(
         "digits-mlp",
-        ProblemFacts(
-            inputs=64,
-            classes=10,
-            hidden=True,
-            validation_samples=_DIGITS - _DIGITS_POOL,
-        ),
-        _DIGITS_POOL,
-        _load_digits,
-        _split_digits,
+        ProblemFacts(inputs=64, classes=10, hidden=True, validation_samples=597),
+        pool_size=1200,
+        load=_load_digits,
+        blocks=1797,
     ),
+    # A fifth of the test images, other ones for each seed: so the interval knows of
+    # them. Two thousand keep an evaluation cheap beside a training; the standard error
+    # that this leaves is the same for all λ of a seed.
     Problem(
         "fashion-mlp",
-        ProblemFacts(
-            inputs=784, classes=10, hidden=True, validation_samples=_FASHION_VALID
-        ),
-        _FASHION_POOL,
-        _load_fashion,
-        _split_fashion,
+        ProblemFacts(inputs=784, classes=10, hidden=True, validation_samples=2000),
+        pool_size=60_000,
+        load=_load_fashion,
+        blocks=70_000,
+        in_every_pool=60_000,
     ),
+    # Blocks of text are drawn, not characters: a window must not reach from one part of
+    # the split into the other. A fifth of them validates, with few samples of each, for
+    # neighbors are nearly one sample, and 3,000 of all: two thirds of a study's time
+    # would else be evaluation.
     Problem(
         "text-mlp",
         ProblemFacts(
             inputs=_CONTEXT * (len(_SYMBOLS) + 1),
             classes=len(_SYMBOLS) + 1,
             hidden=True,
-            validation_samples=_TEXT_VALID,
+            validation_samples=3000,
         ),
-        _TEXT_POOL_BLOCKS * _TEXT_SAMPLES,
-        _load_text,
-        _split_text,
+        pool_size=200 * _TEXT_SAMPLES,
+        load=_load_text,
+        blocks=_TEXT_BLOCKS,
+        block=_TEXT_SAMPLES,
+        every=16,
     ),
 )
 _LOGISTIC = replace(
