@@ -3,7 +3,7 @@
 from architecture.source import ROOT
 from tolerance import digits
 
-from dwindle.audit.recipes import (
+from dwindle.audit.setting_findings import (
     is_within_practice,
     recipe_finding,
     recipes_of_practice,

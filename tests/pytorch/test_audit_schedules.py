@@ -16,7 +16,7 @@ from dwindle.audit.setting_findings import judge
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.pytorch.audit import audit
-from dwindle.pytorch.checks.course import scheduler_name
+from dwindle.pytorch.checks.group import scheduler_name
 from dwindle.pytorch.controller import DecayController
 
 ONE_CYCLE = Run(batch_size=32, dataset_size=3200, epochs=10)

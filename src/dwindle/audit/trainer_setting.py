@@ -123,9 +123,10 @@ def _read(values: Values, *, devices: int) -> Reading:
     optimizer = values.name("optimizer", trainer.knobs)
     knob = trainer.knob_of(optimizer)
     decay, lr = values.number("decay"), values.number("lr")
+    factors = _factors_of_batch(values, devices)
     facts = {
         **_adam_or_sgd(values, knob),
-        "batch_size": _examples_per_step(values, devices),
+        "batch_size": math.prod(factors.values()) if factors else None,
         "dtype": _dtype(values),
     }
     # -1 is no length: max_steps of the Trainer, max_epochs of Lightning.
@@ -174,17 +175,20 @@ def _read(values: Values, *, devices: int) -> Reading:
     return reading
 
 
-def _examples_per_step(values: Values, devices: int) -> int | None:
+def _factors_of_batch(values: Values, devices: int) -> dict[str, int]:
+    """Return what the examples of a step are multiplied from; none where not known."""
     # What a file has for the whole step counts before what has to be multiplied.
-    whole = values.whole("batch")
-    if whole:
-        return whole
-    here, accumulated = values.whole("per_device"), values.whole("accumulated")
-    if here is None:
-        return None
+    whole, here = values.whole("batch"), values.whole("per_device")
+    if whole or here is None:
+        return {"batch": whole} if whole else {}
+    accumulated = values.whole("accumulated")
     if devices == 1:  # not given: as many as the file has
         devices = values.whole("devices") or 1
-    return here * (1 if accumulated is None else accumulated) * devices
+    return {
+        "per device": here,
+        "accumulated": 1 if accumulated is None else accumulated,
+        "devices": devices,
+    }
 
 
 def _adam_or_sgd(values: Values, knob: str | None) -> dict[str, Any]:
@@ -296,7 +300,13 @@ def _followed(
 def _of_long(
     values: Values, reading: Reading, run: Run, first: float | None, given: Given
 ) -> Schedule | str:
-    """Return what a run has of a warm-up that is as long or longer, or why not."""
+    """Return what a run has of a warm-up that is as long or longer, or why not.
+
+    Reference:
+        transformers 5.23.0, ``optimization.py``: current_step / num_warmup_steps; NeMo,
+        ``core/optim/lr_scheduler.py``: (step + 1) / (warmup_steps + 1).
+
+    """
     if not values.trainer.rises_on or reading.schedule.casefold() in OTHER_RISES:
         why = f"{reading.schedule} with a warm-up as long as the run"
         return f"{why} is not followed here"
@@ -305,29 +315,18 @@ def _of_long(
         must = "shorter than the run, if a schedule is given beside the file"
         got, remedy = str(values.flat.get(key)), "Give warmup (--warmup) too."
         raise RangeError(key, got, must, remedy)
-    return _rise(first, _warmup(reading, run), run)
-
-
-# Less than the rounding that a sum of shares may have.
-_NEXT_TO_NONE = 1e-13
-
-
-def _rise(first: float | None, share: float, run: Run) -> Schedule:
-    """Return the part of a warm-up that a run has, if it would end after the run.
-
-    With ``first`` the share of the lr at step 0, it is ``first + (1 − first)·t/W`` at
-    step t, and (t + 1)/(W + 1) without one. So it heads for less than the lr itself.
-
-    Reference:
-        transformers 5.23.0, ``optimization.py``: current_step / num_warmup_steps; NeMo,
-        ``core/optim/lr_scheduler.py``: (step + 1) / (warmup_steps + 1).
-
-    """
+    # With first the share of the lr at step 0, it is first + (1 − first)·t/W at step t,
+    # and (t + 1)/(W + 1) without one: it heads for less than the lr itself.
+    share = _warmup(reading, run)
     if first is None:
         first = 1 / (share * run.total_steps + 1)
     reached = first + (1 - first) / share
     peak = run.require("lr", "The warm-up") * reached
     return Schedule(shape="linear", start=first / reached, final=1.0, peak=peak)
+
+
+# Less than the rounding that a sum of shares may have.
+_NEXT_TO_NONE = 1e-13
 
 
 def _warmup(reading: Reading, run: Run) -> float:
@@ -411,13 +410,10 @@ def _in_words(
 def _batch_in_words(values: Values, run: Run, given: Given, devices: int) -> str:
     """Return the examples of a step, and what they are multiplied from."""
     text, is_given = str(run.batch_size or ""), "batch_size" in given
-    several = {
-        "accumulated": values.whole("accumulated") or 1,
-        "devices": devices if devices > 1 else values.whole("devices") or 1,
-    }
-    if not text or is_given or max(several.values()) == 1 or values.whole("batch"):
+    factors = {} if is_given or not text else _factors_of_batch(values, devices)
+    several = {part: count for part, count in factors.items() if count > 1}
+    if not several.keys() - {"batch", "per device"}:
         return values.marked(text, "per_device", is_given=is_given or not text)
-    here = values.marked("per device", "per_device", is_given=False)
-    counts = {here: values.whole("per_device") or 1, **several}
-    product = (f"{count} {part}" for part, count in counts.items() if count > 1)
-    return f"{text} ({' × '.join(product)})"
+    named = {"per device": values.marked("per device", "per_device", is_given=False)}
+    parts = (f"{count} {named.get(part, part)}" for part, count in several.items())
+    return f"{text} ({' × '.join(parts)})"

@@ -18,9 +18,15 @@ from dwindle.pytorch.checks import (
     of_parameters,
     of_rates,
 )
-from dwindle.pytorch.checks.course import NEVER, Course, scheduler_name
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
+from dwindle.pytorch.checks.group import (
+    NEVER,
+    Course,
+    Group,
+    groups_of,
+    optimizers_of,
+    scheduler_name,
+)
 from dwindle.pytorch.checks.normalized import (
     normalized_by_declaration,
     normalized_by_themselves,

@@ -10,8 +10,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from dwindle.audit.codes import of_groups, short
 from dwindle.audit.findings import Finding
-from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_of_practice
-from dwindle.audit.setting_findings import is_as_good_as_none
+from dwindle.audit.setting_findings import (
+    is_a_training,
+    is_as_good_as_none,
+    is_within_practice,
+    recipes_of_practice,
+)
 from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group

@@ -1,4 +1,4 @@
-"""A param group as an audit sees it: its parameters, its peak lr, what it does."""
+"""A param group as an audit sees it: its peak lr, what it does there and in a run."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +13,19 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, is_as_good_as_none, judge_explained
 from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.half_life import average_half_life_steps
 from dwindle.decay.number_formats import DIGITS
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError, RefusedError
-from dwindle.pytorch.checks.course import Course, along, course_of
 from dwindle.pytorch.copying.toy import unwrapped
-from dwindle.pytorch.follow_schedule import Every, belongs_to
+from dwindle.pytorch.follow_schedule import (
+    Every,
+    Follower,
+    Pace,
+    belongs_to,
+    pace_of,
+)
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import (
     LEFT_BY_SCHEDULERS,
@@ -28,7 +35,7 @@ from dwindle.pytorch.holding.lr_peaks import (
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
-from dwindle.pytorch.trials import Programme, Trials
+from dwindle.pytorch.trials import Programme, Trials, rule_mould
 
 # What kind of decay it is shows at any lr; sizes are not given where none is known.
 _LR_OF_NOBODY = 1e-3
@@ -49,7 +56,94 @@ _USUAL = 1e-3  # how near to lr·knob a share must be to be just that
 # some hundred steps measures narrow formats to a few percent.
 _ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}
 
+# Given instead of a pace: the schedule of the run counts, and not the scheduler.
+NEVER = "never"
+# Two at once would need the order in which the loop calls them.
+_SEVERAL = "The optimizer has several schedulers, and one is followed at a time."
+
 Like = tuple[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the lr of one optimizer goes over a run, as its scheduler takes it.
+
+    ``scheduler`` is its class, empty where there is none that counts. Where it is not
+    followed there are no pace and no e-folds, and ``why_not`` says why in a sentence.
+    """
+
+    scheduler: str = ""
+    pace: Pace | None = None
+    e_folds: tuple[float | None, ...]
+    why_not: str = ""
+
+    @property
+    def moves(self) -> int:
+        """Steps of the optimizer between two of the scheduler; 1 where not known."""
+        return (self.pace.every if self.pace else None) or 1
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether it is followed at a pace that nobody gave."""
+        return self.pace is not None and self.pace.is_guessed
+
+
+def course_of(
+    optimizer: Optimizer,
+    schedulers: Sequence[object],
+    run: Run,
+    *,
+    every: Every | None = None,
+) -> Course:
+    """Return how the scheduler of an optimizer takes its lr over the run.
+
+    It is followed on a copy. A schedule in the run counts instead of it.
+    """
+    unknown = Course(e_folds=(None,) * len(optimizer.param_groups))
+    mine = [each for each in schedulers if belongs_to(each, optimizer)]
+    steps = run.quantities().get("steps")
+    if not mine or steps is None or every == NEVER or run.schedule != Schedule():
+        return unknown
+    named = replace(unknown, scheduler=scheduler_name(mine[0]))
+    if len(mine) > 1:
+        return replace(named, why_not=_SEVERAL)
+    steps_per_epoch = None
+    if run.dataset_size is not None and run.batch_size is not None:
+        steps_per_epoch = run.steps_per_epoch
+    elif run.steps is not None and run.epochs is not None:
+        steps_per_epoch = max(1, round(run.steps / run.epochs))
+    try:
+        pace = pace_of(
+            Follower.of(rule_mould(optimizer), mine[0]),
+            steps=int(steps),
+            steps_per_epoch=steps_per_epoch,
+            every=every,
+        )
+        seen = probe(optimizer, scheduler=mine[0], steps=int(steps), every=pace.every)
+    except RefusedError as error:
+        return replace(named, why_not=f"{error.why} {error.instead}")
+    e_folds = tuple(group.e_folds for group in seen.groups)
+    return replace(named, pace=pace, e_folds=e_folds)
+
+
+def scheduler_name(scheduler: object) -> str:
+    """Return the class of a scheduler, inside of what accelerate wraps around it."""
+    return type(getattr(scheduler, "scheduler", scheduler)).__name__
+
+
+def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:
+    """Return an explanation with the e-folds that a scheduler was seen to make."""
+    if e_folds is None:
+        average = dict.fromkeys(told.half_life_average)
+        return replace(told, e_folds=None, kept=None, half_life_average=average)
+    steps = average_half_life_steps(max(e_folds, 0.0), run=run)
+    times = {"steps": steps, "run": steps / run.total_steps}
+    return replace(
+        told,
+        e_folds=e_folds,
+        kept=math.exp(-e_folds),
+        half_life_average={**told.half_life_average, **times},
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,9 +11,8 @@ from torch.optim import Optimizer
 
 from dwindle.audit.findings import Finding, Line
 from dwindle.errors.nearest import mistyped, nearest_names
-from dwindle.pytorch.checks.course import scheduler_name
 from dwindle.pytorch.checks.facts import Facts, on_groups
-from dwindle.pytorch.checks.group import TORCHS, Group, number_of
+from dwindle.pytorch.checks.group import TORCHS, Group, number_of, scheduler_name
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.follow_schedule import belongs_to, is_timms

@@ -9,8 +9,12 @@ import torch
 
 from dwindle.audit.codes import of_groups
 from dwindle.audit.findings import Finding, Line
-from dwindle.audit.recipes import recipe_finding
-from dwindle.audit.setting_findings import SWITCHED, half_life_instead, number_for
+from dwindle.audit.setting_findings import (
+    SWITCHED,
+    half_life_instead,
+    number_for,
+    recipe_finding,
+)
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.decay.roles import ROLES
