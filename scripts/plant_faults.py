@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 FAULTS = HERE / "planted_faults.tsv"
 TESTS = {
     "answer": ("tests/answer",),
+    "audit": ("tests/audit", "tests/pytorch"),
     "decay": ("tests/decay",),
     "finding": ("tests/finding",),
     "findings": ("tests/findings", "tests/texts/test_report_texts.py"),

@@ -161,8 +161,14 @@ def _seen(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield codes and what was seen; of warnings with one code the first counts."""
     seen: set[str] = set()
+    codes = dict(_CODES)
+    # What a long run leaves may be unknown where a step's shrink is not: no fault.
+    if told.shrink_per_step is None:
+        codes["impossible"] = "DW024"
+    if run.dtype in STALLING:
+        codes["late-dead-zone"] = "DW023"
     for warning in told.warnings:
-        code = _code_of(warning.code, told, run)
+        code = codes.get(warning.code)
         if code is not None and code not in seen:
             seen.add(code)
             yield code, _values(warning, told, run, named)
@@ -176,15 +182,6 @@ def _seen(
     family = FAMILIES.get(str(told.family))
     if family is not None and family.course == STAYS and falls:
         yield "DW026", {"shrink": told.value, "final": run.schedule.final}
-
-
-def _code_of(warning: str, told: Explanation, run: Run) -> str | None:
-    # What a long run leaves may be unknown where a step's shrink is not: no fault.
-    if warning == "impossible":
-        return "DW024" if told.shrink_per_step is None else None
-    if warning == "late-dead-zone":
-        return "DW023" if run.dtype in STALLING else None
-    return _CODES.get(warning)
 
 
 def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[str, Any]:

@@ -428,18 +428,17 @@ def _judged(
     if group.course.scheduler:
         told = along(told, group.e_folds, own)
     judged = judge_explained(told, own, named=group.class_path)
-    found = tuple(each for each in judged.findings if _is_seen(group, each.code))
-    return replace(group, judged=replace(judged, findings=found), is_open=is_open)
-
-
-def _is_seen(group: Group, code: str) -> bool:
-    """Rounding is measured: some optimizers keep wider weights beside narrow ones."""
+    # Rounding is measured: some optimizers keep wider weights beside narrow ones, and a
+    # controller refuses, or warns of, what its format cannot hold.
     asked, seen = group.probe.shrink_per_step, group.probe.measured_shrink
-    if code in _ROUNDED and group.held_rate is not None:
-        return False  # a controller refuses, or warns of, what its format cannot hold
-    if code not in _ROUNDED or not asked or seen is None:
-        return True
-    return abs(seen - asked) > _ROUNDED[code] * asked
+    unseen = {
+        code
+        for code, part in _ROUNDED.items()
+        if group.held_rate is not None
+        or (asked and seen is not None and abs(seen - asked) <= part * asked)
+    }
+    found = tuple(each for each in judged.findings if each.code not in unseen)
+    return replace(group, judged=replace(judged, findings=found), is_open=is_open)
 
 
 def same_decay(group: Group) -> Like | None:

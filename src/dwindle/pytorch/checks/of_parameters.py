@@ -19,9 +19,9 @@ from dwindle.pytorch.checks.facts import (
 )
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.remedies import (
+    FIRST_TIME,
     attribute,
     by_role,
-    each_once,
     frozen,
     held_instead,
     keeping,
@@ -87,7 +87,16 @@ def _copies(facts: Facts, lost: Sequence[ParameterRole]) -> list[str]:
     # Weights are drawn at random: two with the same numbers are no chance.
     weights = [each for each in lost if each.role in _DRAWN]
     trained = [each for each in facts.held if facts.groups_of(each)]
-    if not weights or not all(_has_twin(each, trained) for each in weights):
+    twins = (
+        any(
+            (other.shape, other.role) == (each.shape, each.role)
+            and not each.parameter.is_meta
+            and torch.equal(each.parameter, other.parameter)
+            for other in trained
+        )
+        for each in weights
+    )
+    if not weights or not all(twins):
         return []
     missing = {name for each in lost for name in each.names}
     whole: list[str] = []
@@ -102,16 +111,6 @@ def _copies(facts: Facts, lost: Sequence[ParameterRole]) -> list[str]:
     return [] if missing else whole
 
 
-def _has_twin(held: ParameterRole, trained: Iterable[ParameterRole]) -> bool:
-    mine = held.parameter.detach()
-    return not mine.is_meta and any(
-        other.shape == held.shape
-        and other.role == held.role
-        and torch.equal(mine, other.parameter.detach())
-        for other in trained
-    )
-
-
 def in_two_groups(facts: Facts) -> Iterator[Finding]:
     """DW005: parameters that a step updates more than once."""
     twice = [each for each in facts.held if len(facts.groups_of(each)) > 1]
@@ -120,7 +119,7 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
             "DW005",
             twice,
             facts.groups_with(twice),
-            paste=each_once(facts),
+            paste=keeping(facts, FIRST_TIME, before="seen = set()\n"),
             first=twice[0].name,
             times=len(facts.groups_of(twice[0])),
         )

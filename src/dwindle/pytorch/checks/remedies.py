@@ -35,8 +35,8 @@ _FEW = 3  # places that are typed one by one; more in a row are a range
 _FROZEN_LEAVE = (
     "# Frozen parameters leave these groups: add them when they are unfrozen."
 )
-# set.add returns None: what comes first is kept, and remembered.
-_FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
+# Of a p that is listed twice; set.add returns None, so the first is kept.
+FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
 
 
 def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | None:
@@ -45,7 +45,11 @@ def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | 
     sets: set[tuple[str, int, str]] = set()
     types_a_decay = False
     for group, options in wanted:
-        places.setdefault((group.called, _setting(options)), []).append(group.at)
+        texts = {name: _typed(value) for name, value in options.items()}
+        named = ", ".join(f"{name}={text}" for name, text in texts.items())
+        alone = "".join(f'["{name}"] = {text}' for name, text in texts.items())
+        setting = alone if len(texts) == 1 else f".update({named})"
+        places.setdefault((group.called, setting), []).append(group.at)
         sets |= {(group.called, group.at, name) for name in options}
         # As a keyword it stands beside others; alone it is an item of the group.
         types_a_decay |= KNOB in options and len(options) > 1
@@ -68,14 +72,6 @@ def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | 
 def set_knob(wanted: Iterable[tuple[Group, float]]) -> Line | None:
     """Return the lines that set the weight decay of some groups."""
     return set_options((group, {KNOB: value}) for group, value in wanted)
-
-
-def _setting(options: Mapping[str, object]) -> str:
-    if len(options) == 1:
-        ((name, value),) = options.items()
-        return f'["{name}"] = {_typed(value)}'
-    named = ", ".join(f"{name}={_typed(value)}" for name, value in options.items())
-    return f".update({named})"
 
 
 def _typed(value: object) -> str:
@@ -385,11 +381,6 @@ def _home(facts: Facts, lost: Iterable[ParameterRole]) -> Sequence[Group] | None
         if ("weight" in roles) if are_weights else (roles - {"weight"}):
             fitting.append(groups)
     return fitting[0] if len(fitting) == 1 else None
-
-
-def each_once(facts: Facts) -> Line:
-    """Return the lines that list each parameter once: where it comes first."""
-    return keeping(facts, _FIRST_TIME, before="seen = set()\n")
 
 
 def keeping(facts: Facts, condition: str, *, before: str = "") -> Line:
