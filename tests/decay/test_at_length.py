@@ -119,30 +119,6 @@ def sgd_sum(knob, run):
     return math.fsum(lost)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "dampened",
-        "Nesterov",
-        pytest.param("momentum", marks=pytest.mark.full),
-        pytest.param("slow", marks=pytest.mark.full),
-    ],
-)
-def test_a_million_steps_of_momentum_against_matrices(kind):
-    """SGD over a million steps, as a product of their matrices."""
-    steps, facts = 2**20, KINDS[kind]
-    schedule = Schedule(shape="cosine", warmup=0.25, final=0.1)
-    run = Run(lr=0.1, steps=steps, schedule=schedule, **facts)
-    by_matrices = long_runs.lost_by_sgd(
-        long_runs.cosine(steps, warm=steps // 4, final=0.1),
-        steps,
-        lr=0.1,
-        weight_decay=1e-5,
-        options=facts,
-    )
-    assert SGD.e_folds(1e-5, run) == digits(by_matrices, rel=1e-12)
-
-
 @pytest.mark.parametrize("steps", [10**6, 10**9, 2 * 10**10])
 @pytest.mark.parametrize("shrink", [0.3, 0.9])
 def test_a_billion_steps_against_closed_forms(steps, shrink):

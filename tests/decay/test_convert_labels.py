@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from oracle.decay_by_hand import sgd_path
+from oracle.knob_paths import path
 from tolerance import digits
 
 from dwindle.decay.convert import convert
+from dwindle.decay.knobs import KNOBS
 from dwindle.decay.remarks import of_rounding
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -113,21 +114,55 @@ def test_another_course_is_no_equal_decay_of_every_step():
     assert not wrong
 
 
-def test_another_schedule_keeps_what_the_run_leaves():
-    """Under another schedule of one length the run leaves as much of a weight."""
-    for change in ("schedule", "warm-up", "final lr"):
-        before, after = CHANGES[change]
-        for target, power, peak in (
-            ("timm.adamw", 1, 1e-3),
-            ("timm.adamc", 2, 1e-3),
-            ("loshchilov2019.lambda", 1, 1.0),
-        ):
-            there = convert(10, ADAMW, to=target, run=before, run_after=after)
-            first = left(1e-3 * 10 * m for m in before.multipliers())
-            then = left(peak * there.value * m**power for m in after.multipliers())
-            assert then == digits(first, rel=1e-12)  # a hundred products, and a solver
-            assert there.coordinate == "total"
-            assert there.fidelity == "same-total-decay"
+LONGER, EPOCH = replace(COSINE, steps=200), {"batch_size": 1, "dataset_size": 10}
+# One epoch is 20 steps and then 40; both runs are five.
+EPOCHS = [
+    Run(lr=1e-3, batch_size=20, dataset_size=400, epochs=5),
+    Run(lr=1e-3, batch_size=10, dataset_size=400, epochs=5, schedule="cosine"),
+]
+LINE = Run(lr=0.1, steps=55, schedule="linear", momentum=0.0, nesterov=False)
+# Number, source and target, what is to be kept, and the runs of both sides.
+WHOLE_RUNS = [
+    *(
+        (10, ADAMW, target, None, *CHANGES[change])
+        for change in ("schedule", "warm-up", "final lr")
+        for target in ("timm.adamw", "timm.adamc", "loshchilov2019.lambda")
+    ),
+    (10, ADAMW, "timm.adamw", "run", COSINE, LONGER),
+    (50, "half-life:steps", ADAMW, "run", replace(PLAIN, **EPOCH), COSINE),
+    (10, ADAMW, "half-life:steps", "run", COSINE, replace(PLAIN, **EPOCH)),
+    (10, ADAMW, "optax.adamw", "epoch", *EPOCHS),
+    # A momentum lags behind the lr.
+    *(
+        (number, name, "torch.optim.SGD", "run", LINE, replace(LINE, momentum=0.9))
+        for name, number in {ADAMW: 0.1, "composer.optim.DecoupledAdamW": 0.01}.items()
+    ),
+    (0.1, "torch.optim.ASGD", "torch.optim.ASGD", "run", LINE, replace(LINE, lr=0.5)),
+]
+
+
+def test_what_the_run_leaves_is_kept():
+    """Both sides, each by a loop of its own, leave as much of a weight."""
+    for number, source, target, keep, before, after in WHOLE_RUNS:
+        there = convert(
+            number, source, to=target, run=before, run_after=after, keep=keep
+        )
+        sides = ((source, number, before), (target, there.value, after))
+        left = [path(KNOBS[name], x, run)[-1] for name, x, run in sides]
+        assert left[1] == digits(left[0], rel=1e-12)  # products, and a solver
+        assert there.coordinate == "total"
+        assert there.fidelity == "same-total-decay"
+
+
+def test_keep_run_needs_a_length_only_where_it_matters():
+    """Under one schedule an equal step is an equal run, unless a momentum is late."""
+    run, slower = Run(lr=1e-3), Run(lr=5e-4)
+    there = convert(0.1, ADAMW, to=ADAMW, run=run, run_after=slower, keep="run")
+    assert (there.value, there.coordinate) == (digits(0.2, rel=1e-12), "shrink")
+    late = {"lr": 1, "momentum": 0.9}
+    with pytest.raises(MissingFactError) as raised:
+        convert(0.1, ADAMW, to="torch.optim.SGD", run=late, keep="run")
+    assert raised.value.fact == "steps"
 
 
 def test_adamc_needs_no_length_for_a_usual_one():
@@ -153,52 +188,6 @@ def test_a_longer_run_keeps_the_step_whatever_the_path():
     assert alike.fidelity == other.fidelity == "approximate"
 
 
-def test_keep_run_keeps_the_total():
-    """Over twice the steps half the number leaves as much of a weight."""
-    longer = replace(COSINE, steps=200)
-    there = convert(
-        10, ADAMW, to="timm.adamw", run=COSINE, run_after=longer, keep="run"
-    )
-    first = left(1e-2 * m for m in COSINE.multipliers())
-    then = left(1e-3 * there.value * m for m in longer.multipliers())
-    assert then == digits(first, rel=1e-12)
-    assert there.fidelity == "same-total-decay"
-    assert there.coordinate == "total"
-    # Under one schedule and length an equal step is an equal run, of any length.
-    run, slower = Run(lr=1e-3), Run(lr=5e-4)
-    there = convert(0.1, ADAMW, to=ADAMW, run=run, run_after=slower, keep="run")
-    assert (there.value, there.coordinate) == (digits(0.2, rel=1e-12), "shrink")
-
-
-def test_keep_run_reckons_with_a_momentum():
-    """It lags behind the lr: torch's steps leave as much on both sides at 0.131387."""
-    lrs = [1 - step / 55 for step in range(55)]
-    for source, target, value, lr in (
-        (ADAMW, "torch.optim.SGD", 0.1, 0.1),
-        ("composer.optim.DecoupledAdamW", "torch.optim.SGD", 0.01, 0.1),
-    ):
-        run = {"lr": lr, "steps": 55, "schedule": "linear"}
-        after = run | {"lr": 0.01, "momentum": 0.9}
-        there = convert(value, source, to=target, run=run, run_after=after, keep="run")
-        path = sgd_path(
-            [0.01 * m for m in lrs],
-            there.value,
-            momentum=0.9,
-            dampening=0.0,
-            nesterov=False,
-        )
-        assert float(path[-1]) == digits(left(0.01 * m for m in lrs), rel=1e-9)
-        assert (there.coordinate, there.unused) == ("total", ())
-    assert there.value == digits(0.131387, rel=1e-5)
-    with pytest.raises(MissingFactError) as raised:  # how late, only a length tells
-        convert(0.1, ADAMW, to=target, run={"lr": 1, "momentum": 0.9}, keep="run")
-    assert raised.value.fact == "steps"
-    asgd = "torch.optim.ASGD"  # falls by its lr
-    run, slower = Run(lr=0.1, steps=10**5), Run(lr=0.5, steps=10**5)
-    there = convert(0.1, asgd, to=asgd, run=run, run_after=slower, keep="run")
-    assert there.coordinate == "total"
-
-
 def test_keep_epoch_keeps_what_an_epoch_leaves():
     """Eight times the batch has an eighth of the steps: each must take eight times."""
     for dataset in (None, 51_200):
@@ -209,36 +198,6 @@ def test_keep_epoch_keeps_what_an_epoch_leaves():
         assert then == digits(first, rel=1e-12)
         assert there.coordinate == "shrink"
         assert there.fidelity == "approximate"
-
-
-def test_keep_epoch_follows_its_schedule():
-    """Half the batch, constant then cosine: an epoch leaves as much on average."""
-    before = Run(lr=1e-3, batch_size=20, dataset_size=400, epochs=5)
-    after = replace(before, batch_size=10, schedule=Schedule(shape="cosine"))
-    there = convert(
-        10, ADAMW, to="optax.adamw", run=before, run_after=after, keep="epoch"
-    )
-    then = left(1e-3 * there.value * m for m in after.multipliers())
-    assert then == digits(left([1e-2] * 100), rel=1e-12)  # five epochs on both sides
-    assert there.fidelity == "same-total-decay"
-
-
-def test_keep_run_of_a_half_life_follows_its_schedule():
-    """A half-life can keep the run's total as well, to and fro."""
-    there = convert(
-        50, "half-life:steps", to=ADAMW, run=PLAIN, run_after=COSINE, keep="run"
-    )
-    then = left(1e-3 * there.value * m for m in COSINE.multipliers())
-    assert then == digits(0.25, rel=1e-12)
-    back = convert(
-        there.value,
-        ADAMW,
-        to="half-life:steps",
-        run=COSINE,
-        run_after=PLAIN,
-        keep="run",
-    )
-    assert back.value == digits(50, rel=1e-12)
 
 
 def unused(number, source, target, before, after=None, **more):

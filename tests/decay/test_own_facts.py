@@ -39,27 +39,20 @@ def left_by_torch(weight_decay, lr, steps, **options):
     return weight.item()
 
 
-def test_sklearns_perceptron_is_nesterovs_at_nine_tenths():
-    """Without a word on momentum, alpha decays as torch does with both defaults."""
-    run = Run(lr=0.1, batch_size=100, steps=300)
-    there = explain(0.1, PERCEPTRON, run=run)
-    left = left_by_torch(0.1 / 100, 0.1, 300, momentum=0.9, nesterov=True)
-    assert there.kept == digits(left, rel=1e-12)
-    # Ten times what the same number does without momentum: 1.0083e-3, not 1e-4.
-    assert there.shrink_per_step == digits(1.00825e-3, rel=1e-6)
-
-
-@pytest.mark.parametrize("name", ["timm.sgd", "timm.momentum", "torch.optim.SGD"])
+@pytest.mark.parametrize(
+    "name", ["timm.sgd", "timm.momentum", "torch.optim.SGD", PERCEPTRON]
+)
 def test_what_is_not_given_is_that_of_the_record(name):
-    """timm's factory has 0.9, torch has 0; what is given goes before either."""
-    own = KNOBS[name].options
-    run = Run(lr=0.1, steps=50)
+    """timm and sklearn have 0.9, torch has 0; what is given goes before either."""
+    own, number = KNOBS[name].options, 1.0 if name == PERCEPTRON else 0.01
     options = {"momentum": own.momentum, "nesterov": bool(own.nesterov)}
-    there = explain(0.01, name, run=run)
-    assert there.kept == digits(left_by_torch(0.01, 0.1, 50, **options), rel=1e-12)
-    given = Run(lr=0.1, steps=50, momentum=0.5, nesterov=False)
-    there = explain(0.01, name, run=given)
-    assert there.kept == digits(left_by_torch(0.01, 0.1, 50, momentum=0.5), rel=1e-12)
+    for given in ({}, {"momentum": 0.5, "nesterov": False}):
+        # sklearn's alpha is λ times the batch.
+        found = explain(
+            number, name, run=Run(lr=0.1, steps=50, batch_size=100, **given)
+        )
+        left = left_by_torch(0.01, 0.1, 50, **options | given)
+        assert found.kept == digits(left, rel=1e-12)
 
 
 # Knob, what was given, and whether a default of the library stands in for the rest.

@@ -1,6 +1,5 @@
 """Rescale: each rule keeps what it promises; what is answered, and how it is drawn."""
 
-import math
 import shlex
 from dataclasses import replace
 
@@ -19,7 +18,6 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.setting import read_setting
 from dwindle.errors import UnknownNameError
-from dwindle.show import as_text
 from dwindle.wording import number
 
 OPTIMIZERS = ("torch.optim.SGD", "torch.optim.AdamW", "loshchilov2019.lambda")
@@ -120,24 +118,6 @@ def test_rescale_is_predict_where_decay_is_slow(runs, shrink):
         if factor is not None and rule.name not in KEPT:
             # 1e-4: second order in shrinks of up to 1e-5 or so.
             assert found[rule.name].value == digits(number * factor, rel=1e-4)
-
-
-def test_the_example_of_the_design():
-    """AdamW, a batch eight times as large, a third of the epochs, a larger lr."""
-    before = Run(lr=3e-4, batch_size=256, dataset_size=1281167, epochs=90)
-    after = Run(lr=8e-4, batch_size=2048, dataset_size=1281167, epochs=30)
-    found = rescale(0.1, "torch.optim.AdamW", before=before, after=after)
-    value = {rule: answer.value for rule, answer in answers(found).items()}
-    # 1e-3: short last batches and second order; the powers can be done in one's head.
-    assert value["half-life-epochs"] == digits(0.1 * 8 * 3 / 8, rel=1e-3)
-    assert value["half-life-run"] == digits(0.1 * 8 * 3 * 3 / 8, rel=1e-3)
-    assert value["half-life-steps"] == digits(0.1 * 3 / 8, rel=1e-3)
-    assert value["loshchilov-hutter"] == digits(0.1 * 24**0.5 * 3 / 8, rel=1e-3)
-    assert value["sde-sqrt"] == digits(0.1 * 8 * 3 / 8, rel=1e-3)
-    assert value["bengio-map"] is None
-    assert "decoupled decay" in answers(found)["bengio-map"].why_not
-    ratio = found.unchanged.half_life["epochs"] / found.before.half_life["epochs"]
-    assert ratio == digits(3, rel=1e-3)
 
 
 WIDER = ({"units": (4, 8, 2)}, {"units": (4, 16, 2)})
@@ -279,10 +259,6 @@ def test_what_was_measured_is_marked(name, after, expected):
 ADAMW = "torch.optim.AdamW"
 SMALL = Run(lr=3e-4, batch_size=256, dataset_size=1_281_167, epochs=90)
 LARGE = Run(lr=8e-4, batch_size=2048, dataset_size=1_281_167, epochs=30)
-TOKENS = [
-    Run(lr=3e-4, batch_size=1, tokens_per_example=500_000, steps=steps)
-    for steps in (40_000, 200_000)
-]
 
 
 def test_the_answer_is_what_the_evidence_recommends():
@@ -294,25 +270,6 @@ def test_the_answer_is_what_the_evidence_recommends():
     assert [each.kind_of_run for each in wanted.others] == ["many-epochs-plain"]
     said = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=False)
     assert said.recommendation == wanted.others[0]
-
-
-def test_the_drawing_has_the_value_its_range_and_its_reasons():
-    """As many digits as mean something, the factors, and the rules beside it."""
-    found = rescale(0.1, ADAMW, before=TOKENS[0], after=TOKENS[1])
-    there, shown = found.recommendation, str(found)
-    assert there.digits == 2
-    for each in (there.value, there.low, there.high, there.reasons[0].factor):
-        assert f"{each:.2g}" in shown
-    # Five times the steps at one lr·λ remove five times as much.
-    before, after = found.before.e_folds, found.unchanged.e_folds
-    assert after == pytest.approx(5 * before, rel=1e-12)
-    assert before == pytest.approx(-40_000 * math.log1p(-3e-5), rel=1e-9)
-    assert f"{number(after)} e-folds" in shown
-    applies = {each.rule: each.value for each in found.rules if each.applies}
-    assert f"loshchilov-hutter {number(applies['loshchilov-hutter'])}" in shown
-    whole = as_text(found.drawn(all_rules=True))
-    assert [rule for rule in applies if rule not in whole] == []
-    assert shown in whole
 
 
 @pytest.mark.parametrize(("records", "who"), [(0, "nobody has"), (1, "too few have")])
