@@ -26,34 +26,6 @@ free_families = st.sampled_from(["coupled-sgd", *PRODUCTS, *PROXIMAL]).map(
 )
 
 
-def rates_by_hand(name, run):
-    """What one unit of the number takes off in each step, by its definition."""
-    multipliers = [
-        decay_by_hand.multiplier(run.schedule, t, run.steps) for t in range(run.steps)
-    ]
-    powers = {"decoupled": (1, 1), "schedule-only": (0, 1), "corrected": (1, 2)}
-    lr_power, m_power = powers.get(name, (0, 0))
-    return [run.lr**lr_power * m**m_power for m in multipliers]
-
-
-def path_by_hand(name, number, run):
-    lrs = rates_by_hand("decoupled", run)
-    if name == "coupled-sgd":
-        facts = (run.momentum, run.dampening, run.nesterov)
-        names = ("momentum", "dampening", "nesterov")
-        return decay_by_hand.sgd_path(
-            lrs, number, **dict(zip(names, facts, strict=True))
-        )
-    if name == "asgd":
-        return decay_by_hand.asgd_path(lrs, number, lambd=1e-4, alpha=0.75)
-    if name == "asgd-lambd":
-        return decay_by_hand.asgd_path(lrs, 0.0, lambd=number, alpha=0.75)
-    if name.startswith("proximal"):
-        rates = lrs if name == "proximal" else rates_by_hand("schedule-only", run)
-        return decay_by_hand.proximal_path(rates, number)
-    return decay_by_hand.product_path(rates_by_hand(name, run), number)
-
-
 def number_of(family, run, shrink):
     """A number with about this shrink, inside the family's range."""
     if family.name == "coupled-sgd":
@@ -68,7 +40,7 @@ def test_a_run_against_a_loop_with_fifty_digits(family, run, shrink):
     """Survival, e-folds and the path are those of a loop over the steps."""
     assume(family.name != "asgd" or run.lr < 1e3 * shrink)
     number = number_of(family, run, shrink)
-    by_hand = path_by_hand(family.name, number, run)
+    by_hand = decay_by_hand.family_path(family.name, number, run)
     # 1e-12: up to 200 steps with a few roundings of 1e-16 each, next to a weight that
     # momentum may bring near zero. e-folds keep it down to a shrink of 1e-15.
     path = [float(weight) for weight in by_hand]

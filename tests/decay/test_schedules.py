@@ -1,7 +1,6 @@
 """Schedules: exact multipliers of the peak learning rate."""
 
 import math
-from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -96,30 +95,6 @@ SAID = {
 }
 
 
-def by_hand(knob, number, run, own):
-    """-ln of what a loop of Decimals leaves of a weight, family by family."""
-    lr, family = run.lr, KNOBS[knob].family
-    with localcontext(prec=50):
-        weight, buffer = Decimal(1), Decimal(0)
-        for step, m in enumerate(run.multipliers()):
-            decay = Decimal(number) * Decimal(own(step, run.total_steps))
-            eta = Decimal(lr) * Decimal(m)
-            if family == "coupled-sgd":
-                buffer = Decimal(run.momentum) * buffer + decay * weight
-                weight -= eta * buffer
-            elif family.startswith("proximal"):
-                weight /= 1 + decay * (eta if family == "proximal" else Decimal(m))
-            else:
-                powers = {
-                    "decoupled": eta,
-                    "schedule-only": Decimal(m),
-                    "constant": Decimal(1),
-                    "corrected": eta * Decimal(m),
-                }
-                weight -= decay * powers[family] * weight
-        return float(-weight.ln())
-
-
 EACH = (
     *("torch.optim.AdamW", "torch.optim.SGD", "optimi.AdamW:decouple_lr"),
     *("tfa.optimizers.AdamW", "timm.adamc", "timm.adan", "optimi.Adan:decouple_lr"),
@@ -130,20 +105,17 @@ EACH = (
 @pytest.mark.parametrize("knob", EACH)
 def test_e_folds_against_a_loop(knob, text):
     """Every family, under a cosine of the lr: the total is that of the loop."""
-    facts = {
-        "lr": 0.05,
-        "steps": STEPS,
-        "schedule": Schedule(shape="cosine", final=0.1),
-    }
-    if KNOBS[knob].family == "coupled-sgd":
-        facts["momentum"] = 0.9
-    run = Run(**facts, decay_schedule=text)
+    momentum = 0.9 if KNOBS[knob].family == "coupled-sgd" else 0.0
+    facts = {"lr": 0.05, "momentum": momentum, "steps": STEPS}
+    lrs = Schedule(shape="cosine", final=0.1)
+    run = Run(**facts, schedule=lrs, decay_schedule=text)
+    own = [SAID[text](step, STEPS) for step in range(STEPS)]
     for number in (0.02, 1e-9):
-        hand = by_hand(knob, number, run, SAID[text])
-        # 1e-13: an fsum of logarithms of single steps, each rounded a few times; 1e-9
-        # of a decay is what a Decimal of the float 1 - x has lost.
-        assert e_folds_from_number(KNOBS[knob], number, run) == digits(hand, rel=1e-11)
-        there = number_from_e_folds(KNOBS[knob], hand, run)
+        path = decay_by_hand.family_path(KNOBS[knob].family, number, run, own)
+        lost = decay_by_hand.lost(path)
+        # 1e-11: an fsum of logarithms of single steps, each rounded a few times.
+        assert e_folds_from_number(KNOBS[knob], number, run) == digits(lost, rel=1e-11)
+        there = number_from_e_folds(KNOBS[knob], lost, run)
         assert there == digits(number, rel=1e-9)
 
 

@@ -109,19 +109,21 @@ def proximal_path(rates: Sequence[float], knob: float) -> list[Decimal]:
 
 def sgd_path(
     lrs: Sequence[float],
-    weight_decay: float,
+    weight_decay: float | Sequence[float],
     *,
     momentum: float,
     dampening: float,
     nesterov: bool,
 ) -> list[Decimal]:
     """Weight from 1 under SGD with zero data gradient, as torch.optim.SGD steps."""
+    is_moving = isinstance(weight_decay, Sequence)
     with localcontext(prec=DIGITS):
         mu, damp = Decimal(momentum), Decimal(dampening)
         weight, buffer = Decimal(1), None
         path = [weight]
-        for lr in lrs:
-            gradient = Decimal(weight_decay) * weight
+        decays = weight_decay if is_moving else [weight_decay] * len(lrs)
+        for lr, decay in zip(lrs, decays, strict=True):
+            gradient = Decimal(decay) * weight
             if momentum == 0:
                 direction = gradient
             else:
@@ -164,6 +166,46 @@ def asgd_path(
             eta = lr / (1 + lambd * lr * done) ** alpha
             path.append(weight)
         return path
+
+
+class RunFacts(Protocol):
+    """What a run is made of."""
+
+    lr: float
+    momentum: float
+    dampening: float
+    nesterov: bool | None
+    schedule: ScheduleFacts
+    total_steps: int
+
+
+def family_path(
+    family: str, number: float, run: RunFacts, own: Sequence[float] | None = None
+) -> list[Decimal]:
+    """Weight from 1 after 0, 1, … steps of an update family, by its definition.
+
+    ``own`` is a multiplier of the number in each step, where it has a schedule.
+    """
+    steps = run.total_steps
+    shares = [multiplier(run.schedule, step, steps) for step in range(steps)]
+    lrs, own = [run.lr * share for share in shares], own or [1.0] * steps
+    if family == "coupled-sgd":
+        options = {"momentum": run.momentum, "dampening": run.dampening}
+        decays = [number * each for each in own]
+        return sgd_path(lrs, decays, **options, nesterov=bool(run.nesterov))
+    if family.startswith("asgd"):
+        decay, lambd = (number, 1e-4) if family == "asgd" else (0.0, number)
+        return asgd_path(lrs, decay, lambd=lambd, alpha=0.75)
+    rates = {
+        "decoupled": lrs,
+        "proximal": lrs,
+        "schedule-only": shares,
+        "proximal-schedule-only": shares,
+        "constant": [1.0] * steps,
+        "corrected": [lr * share for lr, share in zip(lrs, shares, strict=True)],
+    }[family]
+    rates = [rate * each for rate, each in zip(rates, own, strict=True)]
+    return (proximal_path if "proximal" in family else product_path)(rates, number)
 
 
 def lost(path: Sequence[Decimal]) -> float:

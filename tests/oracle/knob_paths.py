@@ -6,19 +6,7 @@ Nothing here is inverted and no sum of logarithms is taken: every step multiplie
 import math
 
 from oracle import decay_by_hand
-
-
-def shrinks(family, x, lrs, peak):
-    """The fraction that each step takes off, by the definition of the family."""
-    by_family = {
-        "decoupled": [lr * x for lr in lrs],
-        "schedule-only": [lr / peak * x for lr in lrs],
-        "constant": [x for _ in lrs],
-        "corrected": [lr * lr / peak * x for lr in lrs],
-        "proximal": [1 - 1 / (1 + lr * x) for lr in lrs],
-        "proximal-schedule-only": [1 - 1 / (1 + lr / peak * x) for lr in lrs],
-    }
-    return by_family[family]
+from oracle.knob_kinds import fitted
 
 
 def read_by_family(knob, x, run):
@@ -49,38 +37,12 @@ def shrink_of_rate(knob, x, run):
 
 def path(knob, x, run):
     """What is left of a weight of 1 after 0, 1, … steps."""
-    count = run.total_steps
-    lrs = [
-        run.lr * decay_by_hand.multiplier(run.schedule, t, count) for t in range(count)
-    ]
     if knob.is_rate:
-        peaks = shrinks("schedule-only", shrink_of_rate(knob, x, run), lrs, run.lr)
-        return _product(peaks)
-    x = read_by_family(knob, x, run)
-    if knob.family == "coupled-sgd":
-        has = knob.options
-        return [
-            float(weight)
-            for weight in decay_by_hand.sgd_path(
-                lrs,
-                x,
-                momentum=run.momentum if has.momentum is not None else 0.0,
-                dampening=run.dampening if has.dampening is not None else 0.0,
-                nesterov=bool(run.nesterov and has.nesterov is not None),
-            )
-        ]
-    if knob.family in {"asgd", "asgd-lambd"}:
-        decay, lambd = (x, 1e-4) if knob.family == "asgd" else (0.0, x)
-        weights = decay_by_hand.asgd_path(lrs, decay, lambd=lambd, alpha=0.75)
-        return [float(weight) for weight in weights]
-    return _product(shrinks(knob.family, x, lrs, run.lr))
-
-
-def _product(taken):
-    weights = [1.0]
-    for shrink in taken:
-        weights.append(weights[-1] * (1 - shrink))
-    return weights
+        family, x = "schedule-only", shrink_of_rate(knob, x, run)
+    else:
+        family, x = knob.family, read_by_family(knob, x, run)
+    weights = decay_by_hand.family_path(family, x, fitted(run, knob))
+    return [float(weight) for weight in weights]
 
 
 def sgd_rate(x, run):
