@@ -332,25 +332,6 @@ def test_a_scheduler_that_may_go_anywhere_asks_for_the_length():
             DecayController(optimizer, **facts, **told).remove()
 
 
-class Breaks(lr_scheduler.LRScheduler):
-    """One that fails at its fourth step."""
-
-    def get_lr(self):
-        return [1 / (3 - self.last_epoch)]
-
-
-def test_a_scheduler_that_fails_is_refused_with_its_error():
-    """Its base lr is not taken for a peak that nobody has seen."""
-    optimizer = _adamw()
-    failing = Breaks(optimizer)
-    with pytest.raises(RefusedError) as raised:
-        peaks_read(optimizer, scheduler=failing, steps=10)
-    assert isinstance(raised.value.__cause__, ZeroDivisionError)
-    assert "ZeroDivisionError" in raised.value.why
-    # as far as it goes, it is followed
-    assert _peaks(optimizer, scheduler=failing, steps=3) == [1.0]
-
-
 PEAKS = [  # a scheduler on lr 0.1, the steps of the run, its peak
     (lambda o: lr_scheduler.CyclicLR(o, 0, 0.5, cycle_momentum=False), None, 0.5),
     (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), None, 0.3),

@@ -1,6 +1,5 @@
 """What a controller cannot hold it refuses, before anything is changed."""
 
-import logging
 import math
 from copy import deepcopy
 from functools import partial
@@ -258,28 +257,6 @@ def test_an_optimizer_without_an_lr():
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 
-def test_what_changes_is_told_once(caplog):
-    """One line names the groups whose decay is not their knob's any more."""
-
-    def pair(*knobs):
-        groups = [{"params": [weight_of()], "weight_decay": knob} for knob in knobs]
-        return [{**group, "decay_scale": 1.0} for group in groups]
-
-    with_momentum = partial(SGD, lr=0.1, momentum=0.9)
-    for optimizer, named in (
-        (AdamW([weight_of()]), None),  # native
-        (SGD([weight_of()], lr=0.1), None),  # a knob of 0
-        (with_momentum(pair(0.1, 0.1)), "groups 0 and 1,"),
-        (with_momentum(pair(0.0, 0.1)), "group 1,"),
-    ):
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, "dwindle"):
-            DecayController(optimizer, half_life="10 steps")
-            undriven_step(optimizer, steps=3)
-        assert len(caplog.records) == (named is not None)
-        assert (named or "") in caplog.text
-
-
 def _refused(name):
     return pytest.raises(RangeError, check=lambda error: error.name == name)
 
@@ -312,16 +289,3 @@ def test_a_batch_size_is_a_whole_number(size):
     with _refused("batch_size"):
         controller.batch_size = size
     assert controller.batch_size == 10
-
-
-def test_an_lr_that_would_eat_the_weight_is_an_error():
-    """Nothing is clamped: far above the peak a step would take more than all.
-
-    At a half-life of 3 steps a step at the peak takes 1 - 2^(-1/3), a 4.847th.
-    """
-    optimizer = SGD([weight_of()], lr=1e-6)
-    DecayController(optimizer, half_life="3 steps")
-    optimizer.param_groups[0]["lr"] = 1.0
-    words = r"lr must be below 4\.84732e-06, .*lr_peak is 1e-06.*Got 1\. Give lr_peak"
-    with pytest.raises(RangeError, match=words):
-        undriven_step(optimizer, *optimizer.param_groups[0]["params"])

@@ -10,7 +10,7 @@ from pytorch.tiny_transformer import Tiny, decaying
 from torch import nn
 
 from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
-from dwindle.errors import PatternError, RangeError, RefusedError, UnknownNameError
+from dwindle.errors import PatternError, RangeError, UnknownNameError
 from dwindle.pytorch import decay_groups
 
 
@@ -160,16 +160,6 @@ def test_normalizations_are_those_of_the_mathematics():
         assert len(groups) == len(set(factors)) + 1
 
 
-def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
-    """fan-in over a bare matrix is refused; layer-mean needs no fan-in."""
-    model = nn.ParameterDict({"table": nn.Parameter(torch.ones(3, 4))})
-    with pytest.raises(RefusedError) as caught:
-        decay_groups(model, normalization="fan-in")
-    assert "table (3, 4)" in caught.value.asked
-    groups = decay_groups(model, normalization="layer-mean")
-    assert groups[0]["decay_scale"] == 1 / 12
-
-
 def test_numbers_out_of_range_are_refused():
     """Negative and unending numbers are refused before an optimizer meets them."""
     for name, words in [
@@ -199,18 +189,6 @@ def test_frozen_parameters_are_in_no_group():
     assert places == {"blocks.1.up.weight": 0, "blocks.1.up.bias": 1}
     assert groups[0]["decay_scale"] == 1 / 32
     assert {row.why for row in groups.rows if row.group is None} == {"frozen"}
-
-
-def test_a_model_with_nothing_to_train_is_refused():
-    """Torch has 'empty parameter list'; this has why, and what to do."""
-    frozen = nn.Linear(2, 2).requires_grad_(requires_grad=False)
-    for model, got in (
-        (nn.Identity(), "none at all"),
-        (frozen, "2 of them, all frozen"),
-    ):
-        with pytest.raises(RangeError) as caught:
-            decay_groups(model)
-        assert caught.value.value == got
 
 
 def test_an_empty_tensor_does_not_decay():

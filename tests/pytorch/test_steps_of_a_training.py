@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 import torch
 from pytorch.planted_optimizers import (
-    CoupledMasters,
     DecoupledMasters,
     EachWeight,
     FindsItsLr,
-    RebuildsFromStart,
-    RebuildsWhatIsDriven,
     SkipsRest,
 )
 from pytorch.untouched import left_alone
@@ -83,21 +80,6 @@ def test_an_lr_that_is_found_gives_no_half_life():
     assert "DW027" not in codes
 
 
-@pytest.mark.parametrize("kind", [SkipsRest, FindsItsLr])
-def test_a_controller_holds_them(kind):
-    """Half is left after one half-life, beside a weight that gradients pull at."""
-    kept = left_of(kind, 40, half_life="40 steps", weight_decay=0.1)
-    assert kept == digits(0.5, rel=1e-6)  # forty steps in float32
-
-
-@pytest.mark.parametrize("kind", [RebuildsFromStart, RebuildsWhatIsDriven])
-def test_what_is_rebuilt_from_its_start_is_never_held(kind):
-    """A multiplication would be lost: after one half-life nearly all would be left."""
-    optimizer = kind([matrix()])
-    with pytest.raises(RefusedError, match=r"another way|anew"):
-        DecayController(optimizer, half_life="40 steps")
-
-
 @pytest.mark.parametrize("dtype", HALF, ids=str)
 @pytest.mark.parametrize("steps", [50, 170, 1000, 30_000])
 def test_a_decay_of_float32_copies_is_held_as_long_as_they_can(dtype, steps, caplog):
@@ -112,15 +94,6 @@ def test_a_decay_of_float32_copies_is_held_as_long_as_they_can(dtype, steps, cap
     )
     # 256 weights are rounded once, by up to 2^-9 of themselves.
     assert kept == digits(0.5 ** (taken / steps), rel=1e-3)
-
-
-@pytest.mark.parametrize("dtype", HALF, ids=str)
-def test_a_multiplication_of_what_float32_copies_replace_is_refused(dtype):
-    """After one half-life of 50 steps 98 % would be left."""
-    with pytest.raises(RefusedError, match="writes float32 copies"):
-        DecayController(CoupledMasters([matrix(dtype)]), half_life="50 steps")
-    kept = left_of(CoupledMasters, 50, half_life="50 steps")  # there are no copies
-    assert kept == digits(0.5, rel=1e-6)  # fifty steps in float32
 
 
 @pytest.mark.parametrize("dtype", HALF, ids=str)

@@ -1,6 +1,7 @@
 """Probe and controller: every text once; --snapshot-update rewrites."""
 
 import logging
+import math
 
 import pytest
 import torch
@@ -142,6 +143,9 @@ REFUSED = {
     "a metric": lambda: _scheduled(lr_scheduler.ReduceLROnPlateau),
     "another's": lambda: _scheduled(lambda _: lr_scheduler.ConstantLR(_adamw())),
     "no scheduler": lambda: _scheduled(lambda _: len),
+    "no lr on the way": lambda: _scheduled(
+        lambda o: lr_scheduler.LambdaLR(o, lambda at: math.nan if at else 1.0)
+    ),
     "an end": lambda: _scheduled(
         lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=5)
     ),
