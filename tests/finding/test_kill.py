@@ -43,21 +43,13 @@ def line_of(kind):
     return [sys.executable, *LINES[kind].split()]
 
 
-def prepared(folder):
+def output_of(line, folder):
+    """What a line prints as JSON that ends well in a folder with both trainings."""
     folder.mkdir(exist_ok=True)
     (folder / "train.py").write_text(SCRIPT.read_text())
     (folder / "mine.py").write_text(FUNCTION)
-    return folder
-
-
-@pytest.fixture(scope="module", params=LINES)
-def whole(tmp_path_factory, request):
-    """A kind of training, what nobody kills finds of it, and the seconds it takes."""
-    folder = prepared(tmp_path_factory.mktemp("whole"))
-    start = time.monotonic()
-    line = line_of(request.param)
     found = subprocess.run(line, cwd=folder, check=True, capture_output=True)
-    return request.param, json.loads(found.stdout), time.monotonic() - start
+    return json.loads(found.stdout)
 
 
 def rows(folder):
@@ -75,15 +67,11 @@ def comparable(found):
     return {**found, "curve": curve, "conditions": conditions}
 
 
-def killed_and_resumed(folder, kind, seconds, victim):
-    """Kill the driver or a training after some seconds, and run the line again.
-
-    Return what the store had, what the end finds, and what is left of processes.
-    """
-    line, choice = line_of(kind), random.Random(seconds)  # noqa: S311 no secret
-    process = subprocess.Popen(
-        line, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def kill(folder, line, seconds, victim):
+    """Kill the driver or a training after some seconds; return what it had started."""
+    choice = random.Random(seconds)  # noqa: S311 no secret
+    nowhere = subprocess.DEVNULL
+    process = subprocess.Popen(line, cwd=folder, stdout=nowhere, stderr=nowhere)
     time.sleep(seconds)
     started = psutil.Process(process.pid).children(recursive=True)
     hit = choice.choice(started) if victim == "training" and started else None
@@ -91,66 +79,54 @@ def killed_and_resumed(folder, kind, seconds, victim):
         hit.kill() if hit else process.kill()
     process.wait()
     psutil.wait_procs(started, timeout=20)
-    before = rows(folder)
-    found = subprocess.run(line, cwd=folder, check=True, capture_output=True)
-    left = [each for each in started if each.is_running()]
-    return before, json.loads(found.stdout), left
-
-
-def check(folder, seconds, whole, victim):
-    kind, expected, _ = whole
-    prepared(folder)
-    before, found, left = killed_and_resumed(folder, kind, seconds, victim)
-    assert comparable(found) == comparable(expected)
-    after = rows(folder)
-    done = {row for row in before.items() if row[1].status == "ok"}
-    assert done <= set(after.items())
-    assert left == []
-    assert not list(folder.glob("*.lock"))
+    return started
 
 
 @pytest.mark.parametrize(
-    ("whole", "share", "victim"),
+    ("kind", "moments"),
     [
-        ("command", 0.8, "training"),
-        ("function", 0.6, "driver"),
-        pytest.param("command", 0.6, "driver", marks=pytest.mark.full),
-        pytest.param("function", 0.8, "training", marks=pytest.mark.full),
+        ("function", 1),
+        pytest.param("function", MOMENTS, marks=pytest.mark.full),
+        pytest.param("command", MOMENTS, marks=pytest.mark.full),
     ],
-    indirect=["whole"],
 )
-def test_killed_at_a_few_moments(tmp_path, whole, share, victim):
-    """A driver, and a worker or command: the end is the same, and nothing is left."""
-    check(tmp_path, share * whole[-1], whole, victim)
-
-
-@pytest.mark.full
-def test_killed_at_random_moments(tmp_path, whole):
-    """Whatever is hit wherever, also inside of a commit."""
-    moments = random.Random(7)  # noqa: S311, moments and no secret
-    for number in range(MOMENTS):
-        seconds = moments.uniform(0.1, 1.0) * whole[-1]
+def test_killed_and_run_again_the_end_is_the_same(tmp_path, kind, moments):
+    """The driver, or anything that it started, at random, also inside of a commit."""
+    draw, line = random.Random(7), line_of(kind)  # noqa: S311 no secret
+    start = time.monotonic()
+    whole = output_of(line, tmp_path / "whole")
+    lasts = time.monotonic() - start
+    for number in range(moments):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in ("train.py", "mine.py"):
+            (folder / name).write_text((tmp_path / "whole" / name).read_text())
+        share = 0.6 if moments == 1 else draw.uniform(0.1, 1.0)
         victim = ("driver", "training")[number % 2]
-        check(tmp_path / str(number), seconds, whole, victim)
+        started = kill(folder, line, share * lasts, victim)
+        before = rows(folder)
+        assert comparable(output_of(line, folder)) == comparable(whole)
+        done = {row for row in before.items() if row[1].status == "ok"}
+        assert done <= set(rows(folder).items())
+        assert [each for each in started if each.is_running()] == []
+        assert not list(folder.glob("*.lock"))
 
 
 def test_a_disk_without_room_stops_the_search_and_loses_nothing(tmp_path):
     """Exit 3 without a traceback; what was committed stays, and the line goes on."""
-    folder, line = prepared(tmp_path), line_of("function")
+    (tmp_path / "mine.py").write_text(FUNCTION)
+    line = line_of("function")
     line[line.index("13")] = "45"  # more rows than a page of the store has room for
     limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, "
     limit += f"({ROOM}, {ROOM})); runpy.run_module('dwindle', run_name='__main__')"
     exact = [*line[3:], "--within", "1.15"]
     stopped = subprocess.run(
-        [line[0], "-c", limit, *exact], cwd=folder, check=False, capture_output=True
+        [line[0], "-c", limit, *exact], cwd=tmp_path, check=False, capture_output=True
     )
     assert stopped.returncode == 3, stopped.stderr
     assert json.loads(stopped.stdout)["error"]["kind"] == "StoreAccessError"
     assert b"Traceback" not in stopped.stderr
-    before = rows(folder)
+    before = rows(tmp_path)
     assert len(before) > 13
-    found = subprocess.run(
-        [*line[:3], *exact], cwd=folder, check=True, capture_output=True
-    )
-    assert json.loads(found.stdout)["trainings"] == 45
-    assert before.items() <= rows(folder).items()
+    assert output_of([*line[:3], *exact], tmp_path)["trainings"] == 45
+    assert before.items() <= rows(tmp_path).items()

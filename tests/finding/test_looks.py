@@ -9,10 +9,12 @@ import pytest
 from finding.formula import Formula, search
 from rich.console import Console
 
-from dwindle.errors import MissingLibraryError
+import dwindle
+from dwindle.errors import FirstTrainingError, MissingLibraryError
 from dwindle.finding.driver import Progress, run_search
 from dwindle.finding.found import found_of
-from dwindle.finding.progress import progress_text, shown_here, shown_on
+from dwindle.finding.function import InlineRecipe
+from dwindle.finding.progress import progress_text, shown_on
 from dwindle.finding.records import find_from_stored
 from dwindle.report import render
 from dwindle.store.store import read_store
@@ -22,34 +24,42 @@ AT = Progress(
 )
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, state by state, in a notebook as IPython has it."""
+    states = []
+
+    def display(html, display_id):
+        assert display_id
+        states.append(html)
+        return SimpleNamespace(update=states.append)
+
+    shell = SimpleNamespace(kernel=object())
+    ipython = SimpleNamespace(get_ipython=lambda: shell)
+    on_display = SimpleNamespace(HTML=str, display=display)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", on_display)
+    return states
+
+
+def found_here(loss_of):
+    def train(weight_decay, seed):
+        return loss_of(weight_decay) + seed
+
+    recipe = InlineRecipe(function=train)
+    asked = {"knob": "torch.optim.SGD", "low": 1e-3, "high": 1, "trainings": 9}
+    return dwindle.find(recipe, **asked)
+
+
 def test_the_time_left_is_that_of_all_that_may_be_trained():
     """A thousand trainings of 10 s are 2:46:40; two at once take half as long."""
-    times = {
-        (AT.seconds_each, 1): "2:46:40",
-        (AT.seconds_each, 2): "1:23:20",
-        (0.05, 1): "0:50",
-    }
+    times = {(10.0, 1): "2:46:40", (10.0, 2): "1:23:20", (0.05, 1): "0:50"}
     for (each, jobs), left in times.items():
         text = progress_text(replace(AT, seconds_each=each, jobs=jobs))
         assert f" {left} " in text
     unknown = replace(AT, seconds_each=None)
     assert unknown.seconds_left is None
     assert progress_text(unknown) == "1 of at most 1001 trainings, 2 failed"
-
-
-def test_a_search_of_thousands_is_shown_by_some_of_its_seeds(tmp_path, monkeypatch):
-    """Whole seeds, the first among them; JSON has every training."""
-    run_search(search(Formula()), tmp_path / "s.db")
-    every = found_of(find_from_stored(read_store(tmp_path / "s.db")))
-    assert (every.shown, every.left_out) == (every.curve, "")
-    monkeypatch.setattr("dwindle.finding.found.MOST_SHOWN", 10)
-    found = replace(every)  # what is shown is found out once
-    shown = {each.seed for each in found.shown}
-    assert shown == {0, 3, 6}
-    assert [each for each in found.curve if each.seed in shown] == [*found.shown]
-    assert len(found.table().rows) == len(found.figure.tried) == len(found.shown)
-    assert len(found.as_dict()["curve"]) == len(found.curve) == 25
-    assert found.left_out in str(found)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -63,42 +73,42 @@ def test_a_log_has_no_bar(is_terminal):
     assert bool(screen.getvalue()) == is_terminal
 
 
-def test_a_notebook_has_a_bar_that_goes_away(monkeypatch):
-    """One display is written anew with every training, and is empty at the end."""
-    updates = []
-    handle = SimpleNamespace(update=updates.append)
-    shell = SimpleNamespace(kernel=None)
-    fakes = {
-        "IPython": SimpleNamespace(get_ipython=lambda: shell),
-        "IPython.display": SimpleNamespace(
-            HTML=str,
-            display=lambda _, display_id: handle,  # noqa: ARG005
-        ),
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setitem(sys.modules, name, fake)
-    with shown_here() as show:
-        show(AT)
-    bar, last = updates
-    assert 'value="1" max="1001"' in bar
-    assert progress_text(AT) in bar
-    assert last == ""
+def test_a_bar_moves_with_each_training_and_goes(shown, capsys):
+    """One state before the first training, one after each, and nothing at the end."""
+    found = found_here(lambda decay: 1 + (decay - 0.1) ** 2)
+    assert (shown[0], shown[-1]) == ("", "")
+    values = [each.partition('value="')[2].partition('"')[0] for each in shown[1:-1]]
+    assert values == [str(number) for number in range(10)]
+    assert "9 of at most 9 trainings" in shown[-2]
+    assert capsys.readouterr() == ("", "")
+    html = found._repr_html_()
+    assert found.headline in html
+    assert html.count("<tr>") >= 9
 
 
-def test_without_a_notebook_it_is_the_terminal_s(capsys):
-    """A script whose stderr is no terminal is not written to."""
-    with shown_here() as show:
-        show(AT)
-    assert capsys.readouterr().err == ""
+def test_a_bar_goes_with_an_error_too(shown):
+    """The error stands below; a bar that stands still would look as if all went on."""
+    with pytest.raises(FirstTrainingError) as failed:
+        found_here(lambda _: None)
+    assert failed.value.exit_code == 3
+    assert shown[-1] == ""
 
 
-def test_a_notebook_has_the_figure_where_it_can_be_drawn(tmp_path, monkeypatch):
-    """The curve before the text; without its library the text alone."""
-    path = tmp_path / "my.db"
-    run_search(search(Formula(), trainings=9), path)
-    found = found_of(find_from_stored(read_store(path)))
-    whole = found._repr_html_()
-    figure = found.figure.svg(found.figure_text)
+def test_beside_a_log_nothing_is_shown(capsys):
+    """No notebook and no terminal: neither a bar nor its states."""
+    found_here(lambda decay: 1 + (decay - 0.1) ** 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_notebook_has_of_a_search(tmp_path, monkeypatch):
+    """The curve before the text, without its library the text; some whole seeds of all.
+
+    JSON has every training, a figure and a table have the first seed and some others.
+    """
+    run_search(search(Formula()), tmp_path / "s.db")
+    every = found_of(find_from_stored(read_store(tmp_path / "s.db")))
+    assert (every.shown, every.left_out) == (every.curve, "")
+    whole, figure = every._repr_html_(), every.figure.svg(every.figure_text)
     assert whole.startswith(figure)
     assert 'stroke="currentColor"' in figure  # it stands in dark ones, too
 
@@ -106,5 +116,12 @@ def test_a_notebook_has_the_figure_where_it_can_be_drawn(tmp_path, monkeypatch):
         raise MissingLibraryError("figures", "vl-convert-python", "report")
 
     monkeypatch.setattr(render, "svg", missing)
-    assert found._repr_html_() == whole.removeprefix(figure)
-    assert found.headline in repr(found)
+    assert every._repr_html_() == whole.removeprefix(figure)
+    monkeypatch.setattr("dwindle.finding.found.MOST_SHOWN", 10)
+    found = replace(every)  # what is shown is found out once
+    shown = {each.seed for each in found.shown}
+    assert shown == {0, 3, 6}
+    assert [each for each in found.curve if each.seed in shown] == [*found.shown]
+    assert len(found.table().rows) == len(found.figure.tried) == len(found.shown)
+    assert len(found.as_dict()["curve"]) == len(found.curve) == 25
+    assert found.left_out in str(found)
