@@ -14,6 +14,7 @@ from finding.programs import alive, recipe, run
 from study.processes import wait_until
 
 from dwindle.errors import UsageError
+from dwindle.finding import group
 from dwindle.finding.command import CommandRecipe, script_of, typed
 from dwindle.finding.metric import Metric
 from dwindle.finding.training import Ask
@@ -22,32 +23,19 @@ LOSS = Metric(text="loss")
 PRINT_WORDS = "import sys; print(sys.argv[1:]); print('loss=1')"
 
 
-def words_of(came):
-    """The words that the program of PRINT_WORDS found."""
-    return eval(came.output.read_text().splitlines()[0])  # noqa: S307 our own list
+def command_of(*words):
+    return CommandRecipe(words=words, metric=LOSS)
 
 
 def test_words_arrive_as_they_are(tmp_path):
     """No shell: quotes, blanks, stars and line breaks arrive; placeholders filled."""
     words = ("a b", '"', "'", "$HOME", "*", "`id`", "\n", "", "é", "; ls", "--x={seed}")
     others = ('{"wd": {weight_decay}}', "${seed}", "{{seed}}", "{lr}", "{}", "{width}")
-    found = words_of(
-        run(
-            PRINT_WORDS,
-            *words,
-            *others,
-            scale_names=("width",),
-            scale={"width": 64.0},
-            folder=tmp_path,
-        )
-    )
-    assert found == [
-        *words[:-1],
-        "--x=3",
-        '{"wd": 0.1}',
-        *("${seed}", "{{seed}}", "{lr}", "{}", "64"),
-        "0.1",
-    ]
+    at = {"scale_names": ("width",), "scale": {"width": 64.0}, "folder": tmp_path}
+    printed = run(PRINT_WORDS, *words, *others, **at).output.read_text()
+    found = eval(printed.splitlines()[0])  # noqa: S307 our own list
+    filled = ('{"wd": 0.1}', "${seed}", "{{seed}}", "{lr}", "{}", "64", "0.1")
+    assert found == [*words[:-1], "--x=3", *filled]
 
 
 def test_a_training_is_called_as_its_script_and_not_as_its_data(tmp_path, monkeypatch):
@@ -78,7 +66,10 @@ def test_numbers_are_read_back_exactly():
 
 
 def test_what_comes_out_is_read(tmp_path):
-    """A loss is ok, NaN a divergence; the kept output is for the owner alone."""
+    """A loss is ok, NaN a divergence; the kept output is for the owner alone.
+
+    A bar on stderr rounds what stdout says in full; it counts where it is alone.
+    """
     came = run("print('loss 0.25')", folder=tmp_path / "out")
     assert (came.status, came.loss, came.error) == ("ok", 0.25, None)
     assert came.output == tmp_path / "out" / "1.txt"
@@ -86,21 +77,15 @@ def test_what_comes_out_is_read(tmp_path):
     assert stat.S_IMODE(came.output.stat().st_mode) == 0o600
     assert 0 < came.seconds < 30
     assert run("print('loss nan')").status == "diverged"
-
-
-def test_stdout_goes_before_stderr():
-    """A bar on stderr rounds what stdout says in full; it counts where it is alone."""
-    code = "import sys; print('loss=0.25'); print('loss=0.3', file=sys.stderr)"
-    assert run(code).loss == 0.25
-    assert run("import sys; print('loss=0.3', file=sys.stderr)").loss == 0.3
+    on_stderr = "import sys; print('loss=0.3', file=sys.stderr)"
+    assert run(f"{on_stderr}; print('loss=0.25')").loss == 0.25
+    assert run(on_stderr).loss == 0.3
 
 
 FAILURES = {
     "import sys; print('bye'); sys.exit(4)": "exit code 4",
     "import os; print('bye', flush=True); os.abort()": "SIGABRT",
-    "import os, signal; print('bye', flush=True); os.kill(os.getpid(), 9)": "SIGKILL",
-    "print('bye'); 1 / 0": "exit code 1",
-    "import signal, os; print('bye', flush=True); os.kill(os.getpid(), 11)": "SIGSEGV",
+    "for n in range(99): print(n)\nprint('bye'); 1 / 0": "exit code 1",
 }
 
 
@@ -112,18 +97,16 @@ def test_what_fails_is_an_outcome():
         assert why in came.error
         assert "bye" in came.last_lines
         assert came.is_worth_another_try
+    # A traceback is not hidden by what Python still had to write of stdout.
+    assert came.last_lines[-1].startswith("ZeroDivisionError")
+    missing = run("print('val_loss: 3')")
+    assert "val_loss" in missing.error
+    assert (missing.status, missing.is_worth_another_try) == ("error", False)
 
 
-def test_a_missing_metric_is_an_outcome_that_names_what_was_there():
-    """It would be missing again: no other try."""
-    came = run("print('val_loss: 3')")
-    assert came.status == "error"
-    assert "val_loss" in came.error
-    assert not came.is_worth_another_try
-
-
-def test_a_training_that_hangs_is_ended_with_all_that_it_started():
+def test_a_training_that_hangs_is_ended_with_all_that_it_started(monkeypatch):
     """At the time-out the whole group goes, also where it ignores to be asked."""
+    monkeypatch.setattr(group, "GRACE_S", 0.3)
     code = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "os.fork(); print('started', flush=True); time.sleep(600)"
@@ -137,27 +120,21 @@ def test_a_training_that_hangs_is_ended_with_all_that_it_started():
     assert alive("DWINDLE_TEST_HANG") == []
 
 
-@pytest.mark.parametrize("leaves", ["", "os.setsid(), "])
-def test_what_stays_in_the_background_is_ended(leaves):
-    """A child that keeps the pipes open is not waited for, in the group or not."""
+def test_what_stays_in_the_background_is_ended():
+    """Children that keep the pipes open are not waited for, in the group or not.
+
+    What comes within a moment of the end of the main process counts.
+    """
     code = (
         "import os, time; print('loss 1', flush=True);"
-        f"os.fork() or ({leaves}time.sleep(600))"
+        "os.fork() or (time.sleep(0.2), print('loss 2', flush=True), time.sleep(600));"
+        "os.fork() or (os.setsid(), time.sleep(600))"
     )
     start = time.monotonic()
     came = run(code, environment={"DWINDLE_TEST_LEFT": "yes"})
-    assert (came.status, came.loss) == ("ok", 1)
+    assert (came.status, came.loss) == ("ok", 2)
     assert came.seconds < time.monotonic() - start < 20
     assert alive("DWINDLE_TEST_LEFT") == []
-
-
-def test_a_background_child_may_finish_what_it_prints():
-    """What comes within a moment of the end of the main process counts."""
-    code = (
-        "import os, time; print('loss 1', flush=True);"
-        "os.fork() or (time.sleep(0.2), print('loss 2', flush=True))"
-    )
-    assert run(code).loss == 2
 
 
 def test_nobody_types_into_a_training():
@@ -175,10 +152,14 @@ def test_nobody_types_into_a_training():
 
 
 def test_each_training_has_a_fresh_folder(tmp_path):
-    """{out} is empty, removed after success, kept after a failure or when asked."""
+    """{out} is empty, removed after success, kept after a failure or when asked.
+
+    {port} is a number that can be listened at.
+    """
     code = (
-        "import os, sys; out = sys.argv[1]; assert os.listdir(out) == [];"
-        "open(out + '/model', 'w').close(); print(out); print('loss', sys.argv[2])"
+        "import os, socket, sys; out = sys.argv[1]; assert os.listdir(out) == [];"
+        "open(out + '/model', 'w').close(); print(out); print('loss', sys.argv[2]);"
+        "socket.socket().bind(('127.0.0.1', int(sys.argv[3])))"
     )
     for text, is_kept, keep_out in (
         ("1", False, False),
@@ -186,10 +167,11 @@ def test_each_training_has_a_fresh_folder(tmp_path):
         ("?", True, False),
         ("1", True, True),
     ):
-        came = run(code, "{out}", text, folder=tmp_path, keep_out=keep_out)
-        out = Path(came.output.read_text().splitlines()[0])
-        assert out.parent == tmp_path
-        assert out.exists() == is_kept
+        came = run(code, "{out}", text, "{port}", folder=tmp_path, keep_out=keep_out)
+        out, loss = came.output.read_text().splitlines()
+        assert loss == f"loss {text}"
+        assert Path(out).parent == tmp_path
+        assert Path(out).exists() == is_kept
 
 
 def test_a_file_of_results_in_the_folder_is_read(tmp_path):
@@ -205,31 +187,16 @@ def test_a_file_of_results_in_the_folder_is_read(tmp_path):
     assert run(rewrite, metric=f"{older}:loss").loss == 0.2
 
 
-def test_each_training_has_a_port():
-    """{port} is a number that can be listened at."""
-    code = "import socket, sys; socket.socket().bind(('127.0.0.1', int(sys.argv[1])))"
-    assert run(code + "; print('loss 1')", "{port}").loss == 1
-
-
-HOSTILE = (
-    "import sys; sys.stdout.buffer.write("
-    "b'\\xff\\xfe\\x00 \\x1b]0;title\\x07\\x1b[2J caf\\xe9'"
-    "b' \\xe2\\x80\\xae loss: 0.5\\n')"
-)
-
-
 def test_hostile_output_is_read_and_shown_harmless():
     """Bytes that are no text, escapes and marks of direction: read, made visible."""
-    assert run(HOSTILE).loss == 0.5
-    shown = run(HOSTILE + "; 1 / 0").last_lines[0]
+    hostile = (
+        "import sys; sys.stdout.buffer.write("
+        "b'\\xff\\xfe\\x00 \\x1b]0;title\\x07\\x1b[2J caf\\xe9'"
+        "b' \\xe2\\x80\\xae loss: 0.5\\n')"
+    )
+    assert run(hostile).loss == 0.5
+    shown = run(hostile + "; 1 / 0").last_lines[0]
     assert shown == r"\xff\xfe\x00  caf\xe9 \u202e loss: 0.5"
-
-
-def test_what_failed_is_shown_last():
-    """A traceback is not hidden by what Python still had to write of stdout."""
-    came = run("for n in range(99): print(n)\n1 / 0")
-    assert came.last_lines[-1].startswith("ZeroDivisionError")
-    assert "98" in came.last_lines[:-3]
 
 
 def resident_mb():
@@ -256,52 +223,52 @@ def test_gigabytes_of_output_cost_no_memory(tmp_path, megabytes):
     assert 5_000_000 < len(kept) < 5_000_100
 
 
-def test_a_disk_without_room_costs_no_training(tmp_path):
-    """Where no output can be kept the training goes on."""
-    (tmp_path / "file").write_text("")
-    came = run("print('loss 1')", folder=tmp_path / "file")
-    assert (came.loss, came.output) == (1, None)
-
-
-def test_a_link_in_the_folder_is_not_followed(tmp_path):
-    """What lies where the output goes is replaced, not written through."""
+def test_what_lies_where_the_output_goes_costs_no_training(tmp_path):
+    """Without a folder there is none; a link there is replaced, not written through."""
     target = tmp_path / "precious"
     target.write_text("as it was")
+    came = run("print('loss 1')", folder=target)
+    assert (came.loss, came.output) == (1, None)
     (tmp_path / "1.txt").symlink_to(target)
     assert run("print('loss 1')", folder=tmp_path).output.read_text() == "loss 1\n"
     assert target.read_text() == "as it was"
 
 
-REFUSED = (
-    ((), "command"),
-    (("echo", "{wd}"), "{wd}"),
-    (("echo", "${weight_decay}"), "weight_decay"),
-    (("no-such-program", "{weight_decay}"), "no-such-program"),
-    ((__file__, "{weight_decay}"), "Permission denied"),
-    (("python", "tran.py", "{weight_decay}"), "tran.py"),
-    (("echo", "a\0b", "{weight_decay}"), "NUL"),
-)
+PYTHON = (sys.executable, "-c", "", "{weight_decay}")
+# What cannot train, or not as it was meant -> what the error names.
+REFUSED = {
+    (): "command",
+    ("echo", "{wd}"): "{wd}",
+    ("echo", "${weight_decay}"): "weight_decay",
+    ("no-such-program", "{weight_decay}"): "no-such-program",
+    (__file__, "{weight_decay}"): "Permission denied",
+    ("python", "tran.py", "{weight_decay}"): "train.py",
+    ("echo", "a\0b", "{weight_decay}"): "NUL",
+    # All trainings would have one seed.
+    **{
+        (*PYTHON, f"{{{name}}}"): "{seed}"
+        for name in ("sed", "sede", "Seed", "seeds", "random_seed")
+    },
+}
 
 
-def test_what_cannot_train_is_refused():
-    """No decay, no program, no script: each is an error before anything runs."""
-    for words, what in REFUSED:
-        with pytest.raises(UsageError) as raised:
-            CommandRecipe(words=words, metric=LOSS)
-        assert what in str(raised.value)
+def test_what_cannot_train_is_refused(tmp_path, monkeypatch):
+    """No decay, no program, no script, a mistyped seed: before anything runs.
 
-
-def test_the_nearest_script_is_offered(tmp_path, monkeypatch):
-    """A script that is misspelled gets the name of the one that is there."""
+    What else is in braces is somebody's own: JSON and Jinja are no names, {step} is.
+    """
     monkeypatch.chdir(tmp_path)
     Path("train.py").write_text("")
-    words = ("python", "tran.py", "{weight_decay}")
-    with pytest.raises(UsageError) as raised:
-        CommandRecipe(words=words, metric=LOSS)
-    assert "train.py" in raised.value.remedy
-    found = CommandRecipe(words=("python", "train.py", *words[2:]), metric=LOSS)
+    for words, what in REFUSED.items():
+        with pytest.raises(UsageError) as raised:
+            command_of(*words)
+        assert what in str(raised.value)
+    command_of(*PYTHON, "{sed}", "{seed}")
+    found = command_of("python", "train.py", "{weight_decay}")
     assert found.script_files == (Path("train.py"),)
     assert not found.has_seed
+    others = ('{"seed": 1}', "{step}", "{{sed}}", "${sed}", "{}", "{part}")
+    assert command_of(*PYTHON, *others).left_as_they_are == ("step", "part")
 
 
 def test_what_goes_wrong_at_the_start_is_an_outcome(tmp_path):
@@ -309,8 +276,7 @@ def test_what_goes_wrong_at_the_start_is_an_outcome(tmp_path):
     program = tmp_path / "program"
     program.write_text("echo loss 1")
     program.chmod(0o755)
-    words = (str(program), "{weight_decay}")
-    training = CommandRecipe(words=words, metric=LOSS).open()
+    training = command_of(str(program), "{weight_decay}").open()
     assert "Exec format" in training.train(Ask(weight_decay=1)).error
     program.unlink()
     assert "No such file" in training.train(Ask(weight_decay=1)).error
@@ -324,11 +290,9 @@ def test_a_training_that_is_closed_ends():
     training = recipe("import os, time; os.fork(); time.sleep(600)").open()
     Timer(0.3, training.close).start()
     start = time.monotonic()
-    came = training.train(
-        Ask(weight_decay=1, environment={"DWINDLE_TEST_CLOSED": "yes"})
-    )
-    assert came.status == "error"
-    assert not came.is_worth_another_try
+    environment = {"DWINDLE_TEST_CLOSED": "yes"}
+    came = training.train(Ask(weight_decay=1, environment=environment))
+    assert (came.status, came.is_worth_another_try) == ("error", False)
     assert time.monotonic() - start < 20
     assert alive("DWINDLE_TEST_CLOSED") == []
 
@@ -345,49 +309,26 @@ run("import os, sys, time; os.fork(); os.fork() or os.setsid();"
 @pytest.mark.parametrize("victim", ["driver", "parent"])
 def test_kill_9_leaves_no_process(tmp_path, victim):
     """Whether the driver or the small parent is killed, the training's group goes."""
-    marks = tmp_path / "marks"
+    marks, mark = tmp_path / "marks", f"DWINDLE_TEST_KILL={tmp_path}"
     marks.mkdir()
-    script = tmp_path / "driver.py"
     path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
-    script.write_text(DRIVER.format(path=path, marks=f"{marks}/"))
+    code = DRIVER.format(path=path, marks=f"{marks}/")
     environment = {**os.environ, "DWINDLE_TEST_KILL": str(tmp_path)}
-    driver = subprocess.Popen([sys.executable, str(script)], env=environment)
+    driver = subprocess.Popen([sys.executable, "-c", code], env=environment)
     assert wait_until(lambda: len(list(marks.iterdir())) == 4)
-    there = alive(f"DWINDLE_TEST_KILL={tmp_path}")
+    there = alive(mark)
     assert len(there) == 6  # the driver, the parent, the training and three children
     if victim == "driver":
         driver.kill()
     else:
-        parent = [pid for pid in there if b"parent.py" in _command(pid)]
-        os.kill(parent[0], signal.SIGKILL)
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in there}
+        (parent,) = (pid for pid, line in lines.items() if b"parent.py" in line)
+        os.kill(parent, signal.SIGKILL)
     driver.wait(60)
     # What left its group survives only its adoptive parent's death by force.
     left = 0 if victim == "driver" else 2
     try:
-        assert wait_until(lambda: len(alive(f"DWINDLE_TEST_KILL={tmp_path}")) <= left)
+        assert wait_until(lambda: len(alive(mark)) <= left)
     finally:
-        for pid in alive(f"DWINDLE_TEST_KILL={tmp_path}"):
+        for pid in alive(mark):
             os.kill(pid, signal.SIGKILL)
-
-
-def _command(pid):
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-@pytest.mark.parametrize("name", ["sed", "sede", "Seed", "seeds", "random_seed"])
-def test_a_mistyped_seed_is_refused(name):
-    """All trainings would have one seed; what else is in braces is somebody's own."""
-    words = (sys.executable, "-c", "", "{weight_decay}", f"{{{name}}}")
-    with pytest.raises(UsageError) as refused:
-        CommandRecipe(words=words, metric=LOSS)
-    assert refused.value.got == f"{{{name}}}"
-    assert "{seed}" in refused.value.remedy
-    CommandRecipe(words=(*words, "{seed}"), metric=LOSS)
-
-
-def test_other_names_in_braces_are_known_to_stay():
-    """JSON and Jinja are no names in braces, and {step} is one."""
-    others = ('{"seed": 1}', "{step}", "{{sed}}", "${sed}", "{}", "{part}")
-    words = (sys.executable, "-c", "", "{weight_decay}", *others)
-    found = CommandRecipe(words=words, metric=LOSS)
-    assert found.left_as_they_are == ("step", "part")
