@@ -22,6 +22,9 @@ from dwindle.finding.records import OwnTrial, find_from_stored
 from dwindle.store.store import read_store, read_study
 
 
+USUAL = Settings()
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "my.db"
@@ -31,29 +34,28 @@ def found_in(path, stopped=None):
     return found_of(find_from_stored(read_store(path)), stopped)
 
 
+def found_by(path, settings=USUAL, *, recipe=None, **changes):
+    """What a search finds in a store, which goes on where it is there."""
+    stopped = run_search(search(recipe or Formula(), **changes), path, settings)
+    return found_in(path, stopped)
+
+
+def is_best(found):
+    return abs(math.log(found.value / BEST)) < math.log(1.5)
+
+
 def test_a_search_finds_the_best_and_says_so(path):
     """The value lies where the formula is lowest; every training is in the store."""
     recipe = Formula()
-    stopped = run_search(search(recipe), path)
-    found = found_in(path)
-    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    found = found_by(path, recipe=recipe)
+    assert is_best(found)
     assert found.low < found.value < found.high
-    assert found.stopped_because == stopped
+    assert found == found_in(path)  # a reader sees why it stopped, too
     assert found.trainings == len(found.curve) == len(recipe.asked)
     assert recipe.closed == 1
     assert [each.number for each in found.curve] == [*range(1, len(found.curve) + 1)]
     for each in found.curve:
         assert each.loss == loss_of(each.weight_decay, each.seed)
-
-
-def test_the_same_call_again_trains_nothing(path):
-    """What is finished stays as it is, and its answer, too."""
-    facts = {"lr": 0.1, "schedule": {"shape": "cosine", "warmup": 0.1}}
-    run_search(search(Formula(), facts=facts), path)
-    before = found_in(path)
-    again = Formula()
-    run_search(search(again, facts=facts), path)
-    assert (found_in(path), again.asked) == (before, [])
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +66,25 @@ def ended(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 8, 9, 10, 12])
+@pytest.mark.parametrize("at", [1, 2, 5, 8, 9, 10, 12, None])
 def test_after_a_stop_the_end_is_the_same(path, ended, at):
-    """Stopped at any training and called again, a search ends as if it had not been."""
+    """Stopped at any training and called again, a search ends as if it had not been.
+
+    The same call after its end trains nothing.
+    """
     whole = found_in(ended)
-    stopping = Formula(fails={at: KeyboardInterrupt()})
-    with pytest.raises(StudyStoppedError) as stopped:
-        run_search(search(stopping), path)
-    assert (stopped.value.trained, stopped.value.store) == (at - 1, str(path))
+    if at is None:
+        shutil.copy(ended, path)
+        at = whole.trainings + 1
+    else:
+        with pytest.raises(StudyStoppedError) as stopped:
+            found_by(path, recipe=Formula(fails={at: KeyboardInterrupt()}))
+        assert (stopped.value.trained, stopped.value.store) == (at - 1, str(path))
+        assert stopped.value.exit_code == 130
+        so_far = found_in(path)
+        assert (so_far.stopped_because, so_far.trainings) == (None, at - 1)
     recipe = Formula()
-    run_search(search(recipe), path)
-    plain = found_in(path).as_dict()
+    plain = found_by(path, recipe=recipe).as_dict()
     assert plain == whole.as_dict()
     assert plain["gain_low"] < plain["gain"] < plain["gain_high"]
     assert len(recipe.asked) == whole.trainings - at + 1
@@ -82,35 +92,28 @@ def test_after_a_stop_the_end_is_the_same(path, ended, at):
 
 def test_jobs_train_side_by_side_and_find_the_same_place(path):
     """Four at a time: the same store can be carried on with one at a time."""
-    run_search(search(Formula(), trainings=12), path, Settings(jobs=4))
-    recipe = Formula()
-    run_search(search(recipe, trainings=25), path)
-    found = found_in(path)
-    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    found_by(path, Settings(jobs=4), trainings=12)
+    found = found_by(path)
+    assert is_best(found)
     assert len({each.number for each in found.curve}) == len(found.curve)
 
 
 def test_a_failure_is_tried_once_more_then_left(path):
-    """What fails twice is given up in this run; the rest finishes; it is told."""
-    recipe = Formula(fails={3: error()})
-    run_search(search(recipe), path)
-    assert [ask.number for ask in recipe.asked].count(3) == 2
-    found = found_in(path)
-    assert [each.number for each in found.curve if each.status == "error"] == [3]
+    """What fails twice is given up in this run; the rest finishes; it is told.
+
+    A training without a loss at its end has none the next time, either.
+    """
+    recipe = Formula(fails={3: error(), 4: error("no val_loss", again=False)})
+    found = found_by(path, recipe=recipe)
+    tried = [ask.number for ask in recipe.asked]
+    assert (tried.count(3), tried.count(4)) == (2, 1)
+    assert [each.number for each in found.curve if each.status == "error"] == [3, 4]
+    # It counts as run, also for who reads the store.
+    assert found == found_in(path)
     assert found.value is not None
     later = Formula()
-    run_search(search(later), path)
-    assert 3 in [ask.number for ask in later.asked]
-    assert not [each for each in found_in(path).curve if each.status == "error"]
-
-
-def test_what_cannot_end_otherwise_is_not_tried_again(path):
-    """A training without a loss at its end has none the next time, either."""
-    recipe = Formula(fails={3: error("no val_loss", again=False)})
-    stopped = run_search(search(recipe, trainings=9), path)
-    assert [ask.number for ask in recipe.asked].count(3) == 1
-    # It counts as run, also for who reads the store: nothing is left to train.
-    assert found_in(path).stopped_because == stopped == "trainings"
+    assert {each.status for each in found_by(path, recipe=later).curve} == {"ok"}
+    assert {3, 4} <= {ask.number for ask in later.asked}
 
 
 def test_the_first_failure_stops_everything(path):
@@ -122,9 +125,7 @@ def test_the_first_failure_stops_everything(path):
     assert failed.value.last_lines == ("Traceback", "ValueError: no")
     assert failed.value.exit_code == 3
     assert len(recipe.asked) == 1
-    mended = Formula()
-    run_search(search(mended), path)
-    assert found_in(path).value is not None
+    assert found_by(path).value is not None
 
 
 def test_a_diverged_training_is_a_result(path):
@@ -133,11 +134,10 @@ def test_a_diverged_training_is_a_result(path):
     def loss(weight_decay, seed):
         return math.nan if weight_decay > 0.5 else loss_of(weight_decay, seed)
 
-    run_search(search(Formula(loss=loss)), path)
-    found = found_in(path)
+    found = found_by(path, recipe=Formula(loss=loss))
     status = {each.weight_decay: each.status for each in found.curve}
     assert status[1.0] == "diverged"
-    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    assert is_best(found)
 
 
 def test_a_decay_that_reaches_nothing_is_found_out(path):
@@ -208,78 +208,70 @@ def test_what_cannot_train_without_decay_is_tried_once(path):
     """A failure of the first seed at no decay: no other seed is trained there."""
     fails = dict.fromkeys((8, 9), error("C must be finite", again=False))
     recipe = Formula(fails=fails)
-    run_search(search(recipe), path)
-    without = [ask.seed for ask in recipe.asked if ask.weight_decay == 0]
-    assert without == [0]
-    assert found_in(path).value is not None
+    assert found_by(path, recipe=recipe).value is not None
+    assert [ask.seed for ask in recipe.asked if ask.weight_decay == 0] == [0]
 
 
 def test_a_range_that_begins_far_too_low_goes_on(path):
     """Decays without effect are no reason to stop while stronger ones are untried."""
-    recipe = Formula(
-        loss=lambda weight_decay, seed: loss_of(max(weight_decay, 0.05), seed)
-    )
-    run_search(search(recipe, low=1e-6, trainings=12), path)
-    assert found_in(path).trainings == 12
+    recipe = Formula(loss=lambda decay, seed: loss_of(max(decay, 0.05), seed))
+    assert found_by(path, recipe=recipe, low=1e-6, trainings=12).trainings == 12
 
 
 def test_time_ends_a_search_between_trainings(path):
     """After its time no training begins, and the answer says why it stopped."""
-    recipe = Formula()
-    assert run_search(search(recipe), path, Settings(seconds=0.0)) == "time"
-    assert found_in(path, "time").stopped_because == "time"
-    run_search(search(Formula()), path)
-    assert found_in(path).value is not None
+    assert found_by(path, Settings(seconds=0.0)).stopped_because == "time"
+    assert found_by(path).value is not None
 
 
 def test_more_trainings_and_another_range_go_on(path):
     """What was trained in another range is evidence, and is not trained again."""
-    run_search(search(Formula(), trainings=8), path)
+    found_by(path, trainings=8)
     recipe = Formula()
-    run_search(search(recipe, low=1e-2, high=10.0), path)
-    found = found_in(path)
+    found = found_by(path, recipe=recipe, low=1e-2, high=10.0)
     assert len(found.curve) == 8 + len(recipe.asked) == found.trainings
-    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    assert is_best(found)
 
 
-@pytest.mark.parametrize(
-    ("changes", "difference"),
-    [
-        ({"metric": "loss"}, ("metric", "val_loss", "loss")),
-        ({"folder": "/else"}, ("working folder", "/somewhere", "/else")),
-        ({"facts": {"lr": 0.1}}, ("learning rate", "none", "0.1")),
-        (
-            {"facts": {"schedule": {"shape": "cosine"}}},
-            ("schedule shape", "none", "cosine"),
-        ),
-        (
-            {"files": {"train.py": "f" * 64}},
-            ("contents of train.py", "01234567", "ffffffff"),
-        ),
-        ({"maximize": True}, ("better", "smaller", "larger")),
-    ],
-)
-def test_another_training_is_refused_or_kept_apart(path, ended, changes, difference):
-    """The difference is shown; accepted, nothing of before is read, and all is kept."""
+CHANGES = {
+    ("metric", "val_loss", "loss"): {"metric": "loss"},
+    ("working folder", "/somewhere", "/else"): {"folder": "/else"},
+    ("learning rate", "none", "0.1"): {"facts": {"lr": 0.1}},
+    ("schedule shape", "none", "cosine"): {"facts": {"schedule": {"shape": "cosine"}}},
+    ("contents of train.py", "01234567", "f" * 8): {"files": {"train.py": "f" * 64}},
+    ("better", "smaller", "larger"): {"maximize": True},
+}
+
+
+def test_the_difference_to_another_training_is_shown(path, ended):
+    """Each condition is named as a user knows it, with both of its values."""
+    shutil.copy(ended, path)
+    for difference, changes in CHANGES.items():
+        recipe = Formula()
+        with pytest.raises(StoreUnlikeError) as refused:
+            found_by(path, recipe=recipe, **changes)
+        assert refused.value.differences == (difference,)
+        assert recipe.asked == []
+
+
+def test_another_training_is_kept_apart(path, ended):
+    """Accepted, nothing of before is read, and all is kept."""
     shutil.copy(ended, path)
     before = find_from_stored(read_store(path))
+    difference, changes = next(iter(CHANGES.items()))
     recipe = Formula()
-    with pytest.raises(StoreUnlikeError) as refused:
-        run_search(search(recipe, **changes), path)
-    assert refused.value.differences == (difference,)
-    assert recipe.asked == []
-    run_search(search(recipe, **changes), path, Settings(accept_change=True))
+    found = found_by(path, Settings(accept_change=True), recipe=recipe, **changes)
     now = find_from_stored(read_store(path))
     assert len(now.rows) == len(recipe.asked)
-    assert sum(str(len(before.rows)) in note for note in found_in(path).notes) == 1
-    (former,) = found_in(path).former
+    assert sum(str(len(before.rows)) in note for note in found.notes) == 1
+    (former,) = found.former
     (change,) = former.changes
     assert former.trainings == len(before.rows)
     assert (change.condition, change.then, change.now) == difference
     # Numbers go on: one number is one training of the file.
     assert now.rows[0][0].number == len(before.rows) + 1
     back = Formula()
-    run_search(search(back), path, Settings(accept_change=True))
+    found_by(path, Settings(accept_change=True), recipe=back)
     assert back.asked == []
     again = find_from_stored(read_store(path))
     assert again.rows == before.rows
@@ -290,16 +282,10 @@ def test_a_store_without_a_result_has_no_conditions_to_protect(path):
     """After a mistyped metric the right one is trained, in the same file."""
     failing = Formula(fails={1: error("no number of valloss came", again=False)})
     with pytest.raises(FirstTrainingError) as failed:
-        run_search(search(failing, metric="valloss"), path)
+        found_by(path, recipe=failing, metric="valloss")
     assert "valloss" in str(failed.value)
-    recipe = Formula()
-    run_search(search(recipe, trainings=5), path)
-    assert len(recipe.asked) == 5
-
-
-def test_a_store_of_the_other_kind_is_refused(path):
-    """A find store is no study to the readers of studies."""
-    run_search(search(Formula(), trainings=5), path)
+    assert found_by(path, trainings=5).trainings == 5
+    # A find store is no study to the readers of studies.
     with pytest.raises(StoreFormatError) as refused:
         read_study(path)
     assert str(path) in refused.value.remedy
@@ -308,8 +294,7 @@ def test_a_store_of_the_other_kind_is_refused(path):
 def test_replicates_without_a_seed(path):
     """A training without a seed gets none, and the answer says what that costs."""
     recipe = Formula(has_seed=False)
-    run_search(search(recipe), path)
-    found = found_in(path)
+    found = found_by(path, recipe=recipe)
     assert {ask.seed for ask in recipe.asked} == {None}
     assert found.paired is False
     assert found.notes
@@ -318,20 +303,9 @@ def test_replicates_without_a_seed(path):
 def test_a_larger_metric_is_better_where_that_is_said(path):
     """An accuracy is searched for its highest value, and shown as it is."""
     recipe = Formula(loss=lambda decay, seed: 1 - loss_of(decay, seed) / 2)
-    run_search(search(recipe, maximize=True), path)
-    found = found_in(path)
-    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    found = found_by(path, recipe=recipe, maximize=True)
+    assert is_best(found)
     assert all(0 < loss < 1 for _, loss in found.mean_curve)
-
-
-def test_one_that_is_not_finished_says_so(path):
-    """A stopped search can be read: what it shows so far, and that it is not over."""
-    with pytest.raises(StudyStoppedError) as stopped:
-        run_search(search(Formula(fails={6: KeyboardInterrupt()})), path)
-    assert stopped.value.exit_code == 130
-    found = found_in(path)
-    assert found.stopped_because is None
-    assert found.trainings == 5
 
 
 def test_settings_are_no_conditions():
