@@ -21,7 +21,6 @@ from dwindle.finding.found import found_of
 from dwindle.finding.records import OwnTrial, find_from_stored
 from dwindle.store.store import read_store, read_study
 
-
 USUAL = Settings()
 
 
