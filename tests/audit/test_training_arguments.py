@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as limited
 from hypothesis import strategies as st
 from tolerance import digits
 
 from dwindle.audit.outcome import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
-from dwindle.audit.trainer_courses import TRAINER_SCHEDULES, ScheduleFacts
+from dwindle.audit.trainer_courses import (
+    SCHEDULES,
+    TRAINER_SCHEDULES,
+    ScheduleFacts,
+)
 from dwindle.audit.trainer_setting import read_setting_of
-from dwindle.audit.trainers import READ, TRANSFORMERS, meant_by, misspelt_keys
+from dwindle.audit.trainers import TRAINERS, TRANSFORMERS, meant_by, misspelt_keys
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import AuditTargetError, DwindleError, RangeError
@@ -314,7 +319,7 @@ MEANT = {
     "gradient_acumulation_step": "gradient_accumulation_steps",
     "optm": "optim",
     # The Trainer's other arguments, and names of somebody's own.
-    **dict.fromkeys(("option", "steps", "save_steps", "adam_epsilon", "lr", "eps")),
+    **dict.fromkeys(("option", "steps", "save_step", "adam_epsilon", "lr", "eps")),
     "model_name": None,
 }
 
@@ -347,27 +352,42 @@ def test_a_misspelt_key_is_an_error_with_the_line(write):
     assert codes(audit_training_arguments(both)) == ["DW028", "DW021"]
 
 
-KEYS = st.sampled_from(READ)
 NUMBERS = st.one_of(st.floats(), st.integers(-5, 10**12), st.floats(1e-6, 1.0))
+NAMES = [*TRANSFORMERS.knobs, *TRAINER_SCHEDULES, *SCHEDULES, "4800ba", "0.1dur"]
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
     NUMBERS,
     NUMBERS.map(str),
     st.text(max_size=5),
-    st.sampled_from([*TRANSFORMERS.knobs, *TRAINER_SCHEDULES]),
+    st.sampled_from(NAMES),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.sampled_from(["min_lr", "num_decay_steps"]), NUMBERS),
 )
 
 
-@given(settings=st.dictionaries(KEYS, VALUES, min_size=1))
-def test_any_settings_give_an_audit_or_an_error_of_ours(settings, tmp_path_factory):
-    """Any values in a file give an audit or an error that teaches."""
+def files_of(trainer):
+    """Any values at the keys that one trainer reads, and at those it is known by."""
+    keys = st.sampled_from([key.replace("{at}", "") for key in trainer.all_keys])
+    mark = {key: VALUES for marks in trainer.marks[:1] for key in marks}
+    marked = st.fixed_dictionaries(mark or {"learning_rate": VALUES})
+    return st.tuples(st.dictionaries(keys, VALUES), marked)
+
+
+FILES = st.sampled_from([each for each in TRAINERS if not each.why_not])
+
+
+@limited(max_examples=40)  # an audit takes some fifty times as long as a formula
+@given(
+    parts=FILES.flatmap(files_of),
+    facts=st.sampled_from([{}, {"steps": 50}, {"epochs": 9, "dataset_size": 1000}]),
+)
+def test_any_settings_give_an_audit_or_an_error_of_ours(parts, facts, tmp_path_factory):
+    """Any values in a file of any trainer give an audit or an error that teaches."""
     path = tmp_path_factory.mktemp("any") / "args.json"
-    path.write_text(json.dumps(settings))
+    path.write_text(json.dumps(parts[0] | parts[1]))
     try:
-        shown = audit_training_arguments(str(path))
+        shown = audit_training_arguments(str(path), given=facts)
     except DwindleError as error:
         shown = error
     assert str(shown)

@@ -114,11 +114,12 @@ class Schedule:
 
     def _read_shape(self) -> None:
         """Read a name, and the ends where they stand behind it."""
-        match = _ENDS.fullmatch(str(self.shape).strip().casefold())
-        word = (match["shape"] if match else self.shape).replace("_", "-")
+        given = str(self.shape)  # a file may have anything here
+        match = _ENDS.fullmatch(given.strip().casefold())
+        word = (match["shape"] if match else given).replace("_", "-")
         record = SHAPES.get(word) or ELSEWHERE.get(word)
         if match is None or record is None:
-            raise UnknownNameError.among("schedule", self.shape, tuple(SHAPES))
+            raise UnknownNameError.among("schedule", given, tuple(SHAPES))
         for name, share in self._read_ends(
             start=match["start"], final=match["final"]
         ).items():
