@@ -10,7 +10,7 @@ from dwindle.findings.names import rule_title
 from dwindle.report import collapse
 
 DATA = synthetic.axis("dataset_size")
-WIDTH = synthetic.axis("width", flat_first=True)
+WIDTH = synthetic.axis("width")
 
 
 def test_a_correction_is_of_the_rules_that_come_to_it() -> None:
@@ -30,10 +30,10 @@ def test_the_true_law_lines_optima_up() -> None:
     """Corrected by the exponent that made them, all optima fall on one λ."""
     measured = collapse.measured_factors(DATA)
     assert measured is not None
-    assert collapse.spread(DATA, measured) == pytest.approx(1.0)
+    # A step of the grid is a factor of 2.15, and a tenth of it the noise of a place.
+    assert collapse.spread(DATA, measured) == pytest.approx(1.0, rel=0.1)
     raw = collapse.corrections(DATA)[0]
-    # 1200 / 150 = 8 to the power of 0.85.
-    assert collapse.spread(DATA, raw.factors) == pytest.approx(8**0.85)
+    assert collapse.spread(DATA, raw.factors) == pytest.approx(1200 / 150, rel=0.2)
 
 
 def test_panels_are_few() -> None:

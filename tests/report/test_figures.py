@@ -16,7 +16,7 @@ from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, Theme, series_posit
 from dwindle.report.vega import Spec
 
 DATA = synthetic.axis("dataset_size")
-WIDTH = synthetic.axis("width", flat_first=True)
+WIDTH = synthetic.axis("width")
 
 
 def panel(axis: object, number: int = 0) -> Spec:
@@ -159,9 +159,9 @@ def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
     """One tile per rule and axis with a regret; a silent rule has none."""
     study = synthetic.findings(axes=("width", "epochs"))
     tiles = {(r["rule"], r["axis"]) for r in rows_of(figures.regret_map(study))}
-    assert ("Neal's prior", "width") in tiles
-    assert ("Neal's prior", "epochs") not in tiles
-    assert (rule_title("unchanged"), "epochs") in tiles
+    said, silent = rule_title("unchanged"), rule_title("question-layer-mean")
+    assert {(said, "width"), (said, "epochs"), (silent, "width")} <= tiles
+    assert (silent, "epochs") not in tiles
     # A prediction that the grid does not reach costs at least so much.
     far = synthetic.changed(synthetic.axis("width"), rules={"beyond_grid": 1})
     shown = rows_of(figures.regret_map(synthetic.study_over(far)))
@@ -172,8 +172,10 @@ def test_main_figure_says_how_far_apart() -> None:
     """The message is made from the spreads; no exponent, no figure."""
     spec = collapse_figure.main_figure((synthetic.findings(),))
     assert spec is not None
-    # 8 to the powers of 0.85 and of 0.15: the data of the axis, as typed and by 1/N.
-    assert re.findall(r"[\d.]+", spec["title"]["text"]) == ["5.9", "1.4"]
+    # 1200 / 150 samples under the law of 1/N, as typed and corrected by it.
+    typed, corrected = map(float, re.findall(r"[\d.]+", spec["title"]["text"]))
+    assert typed == pytest.approx(8, rel=0.2)
+    assert corrected == pytest.approx(1, rel=0.2)
     assert collapse_figure.main_figure((synthetic.unknown(),)) is None
 
 
@@ -199,4 +201,4 @@ def test_the_title_is_the_finding_of_the_verdict() -> None:
     # Without a rule that agrees, the title has no factor after a correction.
     found = {"exponent": -0.56, "low": -0.78, "high": -0.35}
     title = titled(**found, rules={"agrees": False})
-    assert re.findall(r"[\d.]+\d", title) == ["1.4"]
+    assert len(re.findall(r"[\d.]+\d", title)) == 1

@@ -234,7 +234,7 @@ def test_pages_of_findings_that_know_little() -> None:
     ):
         text = Reader(page.render_page(shown)).text
         assert conclude(shown).headline in text
-        assert not re.findall("None|nan|Undefined", text)
+        assert not re.findall(r"\b(?:None|nan|Undefined)\b", text)
     # A diverged cell has no loss but a count.
     row = tables.curve_table(synthetic.unknown().axes[0]).rows[0]
     assert (row[2], row[5]) == (NOTHING, "2")
