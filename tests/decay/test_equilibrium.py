@@ -31,7 +31,6 @@ KINDS = {
     "Nesterov": {"momentum": 0.9, "nesterov": True},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
-momenta = st.sampled_from([0.0, 0.5, 0.9])
 
 
 @each_kind
@@ -117,39 +116,41 @@ def test_adamw_against_a_random_walk_of_the_real_optimizer():
         assert angle == digits(there.rotation_per_step, rel=0.021)
 
 
-@given(momenta, log_uniform(1e-15, 1e-7), st.sampled_from([0.0, 0.3]))
-def test_slow_decay_of_sgd_is_the_literature(momentum, pull, dampening):
-    """σ √(η_e / 2λ) and √(2 η (1-d) λ / (1+μ)), to all digits as the decay slows."""
-    run = Run(lr=0.1, momentum=momentum, dampening=dampening)
-    knob, kept = pull / run.lr, 1 - dampening if momentum else 1.0
-    there = sgd_equilibrium(knob, run)
-    # First order in the pull: off by at most pull / (1 - μ), 1e-6.
-    rms = math.sqrt(run.lr * kept / (1 - momentum) / (2 * knob))
-    rotation = math.sqrt(2 * pull * kept / (1 + momentum))
-    assert there.rms == digits(rms, rel=1e-6)
-    assert there.rotation_per_step == digits(rotation, rel=1e-6)
+# Of an optimizer with momentum μ (or β₁) and dampening d: the facts, R over √(η/2λ),
+# and the rotation over √(2ηλ).
+LIMITS = {
+    "sgd": lambda mu, d: (
+        {"momentum": mu, "dampening": d if mu else 0.0},
+        math.sqrt((1 - (d if mu else 0.0)) / (1 - mu)),
+        math.sqrt((1 - (d if mu else 0.0)) / (1 + mu)),
+    ),
+    "Nesterov": lambda mu, _: (
+        {"momentum": mu, "nesterov": mu > 0},
+        1 / math.sqrt(1 - mu),
+        math.sqrt((1 - mu) * ((1 + mu) ** 2 + mu**4 / (1 - mu**2))),
+    ),
+    "adamw": lambda mu, _: (
+        {"betas": (mu, 0.999)},
+        1.0,
+        math.sqrt((1 - mu) / (1 + mu)),
+    ),
+}
 
 
-@given(st.sampled_from([0.5, 0.9, 0.99]), log_uniform(1e-15, 1e-9))
-def test_slow_decay_of_nesterov_is_the_literature(momentum, pull):
-    """The same RMS as plain momentum, and a rotation of √(2 η λ (1-μ) S2)."""
-    run = Run(lr=0.1, momentum=momentum, nesterov=True)
-    there = sgd_equilibrium(pull / run.lr, run)
-    rms = math.sqrt(run.lr / (1 - momentum) / (2 * pull / run.lr))
-    spread = (1 + momentum) ** 2 + momentum**4 / (1 - momentum**2)
-    rotation = math.sqrt(2 * pull * (1 - momentum) * spread)
-    assert there.rms == digits(rms, rel=1e-6)  # first order: 1e-9 / (1 - μ)
-    assert there.rotation_per_step == digits(rotation, rel=1e-6)
-
-
-@given(st.sampled_from([0.0, 0.9, 0.99]), log_uniform(1e-15, 1e-9))
-def test_slow_decay_of_adamw_is_the_literature(memory, shrink):
-    """√(η / 2λ), which knows no β₁, and √(2 η λ (1-β₁)/(1+β₁))."""
-    run = Run(lr=1e-3, betas=(memory, 0.999))
-    there = adamw_equilibrium(shrink / run.lr, run)
-    assert there.rms == digits(math.sqrt(run.lr**2 / (2 * shrink)), rel=1e-6)
-    rotation = math.sqrt(2 * shrink * (1 - memory) / (1 + memory))
-    assert there.rotation_per_step == digits(rotation, rel=1e-6)
+@given(
+    st.sampled_from([*LIMITS]),
+    st.sampled_from([0.0, 0.5, 0.9, 0.99]),
+    st.sampled_from([0.0, 0.3]),
+    log_uniform(1e-15, 1e-9),
+)
+def test_slow_decay_is_the_literature(kind, memory, dampening, pull):
+    """RMS and rotation are their square roots, to all digits as the decay slows."""
+    facts, rms, rotation = LIMITS[kind](memory, dampening)
+    balance = adamw_equilibrium if kind == "adamw" else sgd_equilibrium
+    there = balance(pull / 0.1, Run(lr=0.1, **facts))
+    # First order in the pull: off by at most pull / (1 - μ).
+    assert there.rms == digits(rms * math.sqrt(0.1 / (2 * pull / 0.1)), rel=1e-6)
+    assert there.rotation_per_step == digits(rotation * math.sqrt(2 * pull), rel=1e-6)
 
 
 def at_end(balance, shrink, run):

@@ -88,20 +88,12 @@ def text_of(found, code):
 def test_what_the_run_leaves_against_a_loop(run, shrink):
     """kept and e_folds of SGD and AdamW are those of a loop with fifty digits."""
     knob = shrink / run.lr * (1 - run.momentum) ** 2
-    lrs = [run.lr * m for m in run.multipliers()]
-    facts = (run.momentum, run.dampening, run.nesterov)
-    names = ("momentum", "dampening", "nesterov")
-    paths = {
-        "torch.SGD": decay_by_hand.sgd_path(
-            lrs, knob, **dict(zip(names, facts, strict=True))
-        ),
-        "torch.AdamW": decay_by_hand.product_path(lrs, knob),
-    }
-    for name, path in paths.items():
+    for name in ("torch.optim.SGD", "torch.optim.AdamW"):
+        path = decay_by_hand.family_path(KNOBS[name].family, knob, run)
         found = explain(knob, name, run=run)
         # 1e-12: the two hundred logarithms of a run, as many roundings at 1e-16.
         assert found.kept == digits(float(path[-1]), rel=1e-12)
-        e_folds = -float(path[-1].ln())
+        e_folds = decay_by_hand.lost(path)
         assert found.e_folds == pytest.approx(e_folds, rel=1e-12, abs=1e-300)
 
 

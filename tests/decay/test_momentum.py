@@ -35,13 +35,8 @@ kinds = st.sampled_from(KINDS)
 
 
 def path_by_hand(run, knob, steps):
-    return decay_by_hand.sgd_path(
-        [run.lr] * steps,
-        knob,
-        momentum=run.momentum,
-        dampening=run.dampening,
-        nesterov=run.nesterov,
-    )
+    run = dataclasses.replace(run, steps=steps)
+    return decay_by_hand.family_path("coupled-sgd", knob, run)
 
 
 @pytest.mark.parametrize(("dampening", "nesterov"), KINDS)

@@ -36,6 +36,11 @@ def test_the_order_and_the_kind_make_no_difference():
     usual = answered(0.1, "torch.optim.AdamW")
     for pair in PAIRS:
         assert answered(*pair) == usual, pair
+    # A half-life's text starts like a number, as no knob does; a target is read alike.
+    assert explain("half-life", "3 epochs").value == 3
+    assert read_input("half-life", "20% of the run").knob == "half-life"
+    there = convert(5e-4, "keras.regularizers.L2", to=torch.optim.SGD)
+    assert (there.to, there.value) == ("torch.optim.SGD", 1e-3)
 
 
 def answered(*pair):
@@ -45,23 +50,11 @@ def answered(*pair):
     return explained, convert(*pair, to="half-life:steps", run=RUN), rescaled
 
 
-def test_a_time_and_its_knob_may_be_swapped_too():
-    """A half-life's text starts like a number, as no knob does."""
-    assert explain("half-life", "3 epochs").value == 3
-    assert read_input("half-life", "20% of the run").knob == "half-life"
-
-
 def test_every_class_of_torch_is_its_knob():
     """A class that torch.optim offers is found under its public path."""
     names = {each for each in KNOBS if each.startswith("torch.optim.")}
     for name in sorted(each for each in names if ":" not in each):
         assert knob_name(getattr(torch.optim, name.rpartition(".")[2])) == name
-
-
-def test_a_target_may_be_a_class():
-    """Where it shall be typed instead is said in the same ways."""
-    there = convert(5e-4, "keras.regularizers.L2", to=torch.optim.SGD)
-    assert (there.to, there.value) == ("torch.optim.SGD", 1e-3)
 
 
 def test_a_live_optimizer_is_knob_value_and_facts():
