@@ -291,33 +291,27 @@ def test_a_long_memory_is_refused_in_words_and_at_once():
     assert raised.value.name == "momentum"
 
 
-@given(log_uniform(1e-12, 1e6), st.floats(0.2, 5), log_uniform(1e-3, 1e3))
-def test_powers_are_lines_in_its_coordinates(target, power, off):
-    """x ** p is solved from any guess, however far off."""
-    exact = target ** (1 / power)
-    found = increasing_root(
-        lambda x: x**power, target, guess=exact * off, ceiling=math.inf
-    )
-    assert found**power == digits(target, rel=1e-14)
-
-
-@given(log_uniform(1e-12, 20), st.floats(0.001, 0.999))
-def test_a_pole_at_the_ceiling_is_approached_from_both_sides(target, guess):
-    """-ln(1 - x) grows without bound towards 1, and inf beyond is no obstacle."""
-    found = increasing_root(
+ROOTS = {
+    "a pole, beyond which inf is no obstacle": (
         lambda x: -math.log1p(-x) if x < 1 else math.inf,
-        target,
-        guess=guess,
-        ceiling=math.inf,
-    )
-    assert found == digits(-math.expm1(-target), rel=1e-14)
+        lambda y: -math.expm1(-y),
+    ),
+    # Every secant falls short, by up to thirteen magnitudes.
+    "it flattens": (math.log1p, math.expm1),
+    "power 0.2": (lambda x: x**0.2, lambda y: y**5),
+    "power 5": (lambda x: x**5, lambda y: y**0.2),
+}
 
 
-@given(log_uniform(1e-6, 30), log_uniform(1e-6, 1))
-def test_a_function_that_flattens_is_followed_far_out(target, guess):
-    """ln(1 + x) makes every secant fall short, by up to thirteen magnitudes."""
-    found = increasing_root(math.log1p, target, guess=guess, ceiling=math.inf)
-    assert math.log1p(found) == digits(target, rel=1e-14)
+@given(st.sampled_from([*ROOTS]), log_uniform(1e-6, 20), log_uniform(1e-3, 1e3))
+def test_a_root_is_found_from_any_guess(kind, target, off):
+    """However steep the function is there, and however far off the guess."""
+    function, inverse = ROOTS[kind]
+    exact = inverse(target)
+    guess = min(exact * off, 0.999) if "pole" in kind else exact * off
+    found = increasing_root(function, target, guess=guess, ceiling=math.inf)
+    assert function(found) == digits(target, rel=1e-13)
+    assert found == digits(exact, rel=1e-12)
 
 
 def test_it_needs_few_evaluations():

@@ -1,6 +1,7 @@
 """Half-lives: text, clocks, the shrink behind them; and one held while lrs change."""
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -102,20 +103,24 @@ def test_shrink_and_half_life_are_inverse(shrink):
 
 
 def test_no_shrink_lives_for_ever():
-    """The limits: 0 and infinity belong together."""
+    """The limits: 0 and infinity belong together, and there is nothing beyond them."""
     assert half_life_from_shrink(0) == math.inf
     assert shrink_from_half_life(math.inf) == 0
-
-
-def test_a_shrink_is_a_fraction_and_a_half_life_above_zero():
-    """A step cannot take all of a weight, or add to it, and have a half-life."""
-    for shrink in (-0.1, 1.0, 1.5, math.nan):
+    assert average_half_life_steps(0, run=Run(steps=3)) == math.inf
+    rate = DecayRate.of("inf steps", run=Run(), lr_peak=1.0)
+    assert (rate.shrink_at(1.0), rate.half_life_steps) == (0.0, math.inf)
+    beyond = [
+        *(
+            (half_life_from_shrink, x, "shrink_per_step")
+            for x in (-0.1, 1, 1.5, math.nan)
+        ),
+        (shrink_from_half_life, 0, "half_life_steps"),
+        (partial(average_half_life_steps, run=Run(steps=3)), -1, "e_folds"),
+    ]
+    for function, value, name in beyond:
         with pytest.raises(RangeError) as raised:
-            half_life_from_shrink(shrink)
-        assert raised.value.name == "shrink_per_step"
-    with pytest.raises(RangeError) as raised:
-        shrink_from_half_life(0)
-    assert (raised.value.name, raised.value.value) == ("half_life_steps", 0)
+            function(value)
+        assert raised.value.name == name
 
 
 @given(runs(), st.sampled_from(CLOCKS), log_uniform(1e-3, 1e12))
@@ -168,14 +173,6 @@ def test_the_average_half_life_leaves_as_much_as_the_run(e_folds, steps):
     assert math.log(2) * steps / average == digits(e_folds, rel=1e-14)
 
 
-def test_the_average_half_life_has_limits():
-    """No decay lasts for ever, and less than none is refused."""
-    assert average_half_life_steps(0, run=Run(steps=3)) == math.inf
-    with pytest.raises(RangeError) as raised:
-        average_half_life_steps(-1, run=Run(steps=3))
-    assert (raised.value.name, raised.value.value) == ("e_folds", -1)
-
-
 RATES = log_uniform(1e-12, 0.9)
 
 
@@ -206,12 +203,6 @@ def test_the_half_life_prints_as_it_was_asked(steps):
     """A whole number of steps stays one."""
     rate = DecayRate.of(f"{steps} steps", run=Run(), schedule="constant")
     assert rate.half_life_steps == digits(steps, rel=1e-14)
-
-
-def test_a_half_life_of_for_ever_takes_nothing():
-    """The limit is exact."""
-    rate = DecayRate.of("inf steps", run=Run(), lr_peak=1.0)
-    assert (rate.shrink_at(1.0), rate.half_life_steps) == (0.0, math.inf)
 
 
 IMPOSSIBLE = [

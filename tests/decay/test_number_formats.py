@@ -113,12 +113,6 @@ def test_factors_are_rounded_too(units, owes, monkeypatch):
     assert computed == digits(measured, rel=0.02)  # weights that step in one rhythm
 
 
-def test_what_stops_never_halves():
-    """Below the limit the sum has no end, and a fine decay has the half-life asked."""
-    assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))
-    assert rounded_half_life_steps(0.5, "bfloat16") == 1
-
-
 FORMATS = st.sampled_from(["float64", "float32", "bfloat16", "float16"])
 
 
@@ -151,17 +145,6 @@ def test_one_minus_the_shrink_is_a_number_of_the_format(dtype, shrink):
     between = steps_between_factors(dtype)
     factor = 1 - exact_shrink(math.log1p(-shrink), between)
     assert (factor * between).is_integer()
-
-
-@pytest.mark.parametrize("owed", [0.0, 1e-12, 1e-8])
-def test_nothing_is_owed_then_nothing_is_taken(owed):
-    """A step that took a little too much is not answered by growth."""
-    assert exact_shrink(owed, 2.0**24) == 0
-
-
-def test_some_weight_is_always_left():
-    """Even an absurd debt leaves a factor above zero, so that its ln exists."""
-    assert 1 - exact_shrink(-1e9, 2.0**24) > 0
 
 
 LR = 0.125  # a power of two: the product with the weight decay is exact
@@ -245,3 +228,12 @@ def test_a_half_life_in_float32_is_said_of_a_step_that_multiplies():
         told = explain(5e-3, name, run=Run(lr=1e-4)).warnings
         (text,) = [each.text for each in told if each.code == "rounding"]
         assert ("is left after" in text) == is_said, name
+
+
+def test_the_limits_of_rounding():
+    """Too much that was taken is not answered by growth, nor a debt by all of it."""
+    assert {exact_shrink(owed, 2.0**24) for owed in (0.0, 1e-12, 1e-8)} == {0}
+    assert 1 - exact_shrink(-1e9, 2.0**24) > 0  # its ln exists
+    # Below the limit the sum has no end, and a fine decay has the half-life asked.
+    assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))
+    assert rounded_half_life_steps(0.5, "bfloat16") == 1

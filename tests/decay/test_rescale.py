@@ -182,6 +182,11 @@ RIGHT = [
         {"batch_size": 64},
         {"half-life-epochs": 0.2},
     ),
+    # Twice the share of a run at 1e-5 a step: two steps take 1 - (1 - 1e-5)².
+    (
+        *(0.01, "torch.AdamW", {"lr": 1e-3, "epochs": 3}, {"epochs": 1.5}),
+        {"half-life-run": (2e-5 - 1e-10) / 1e-3},
+    ),
     (
         *(0.01, "torch.AdamW", {"epochs": 3}, {"epochs": 1.5}),
         {

@@ -122,7 +122,8 @@ class Explanation(Shown, Plain):
             face: Where it is read.
 
         """
-        name = Line(text=self._title, style="bold cyan", indent=2, whole=True)
+        title = f"{self.knob} = {KNOBS[self.knob].typed(self.value)}"
+        name = Line(text=title, style="bold cyan", indent=2, whole=True)
         summary = Line(text=self.summary, style="bold", indent=2)
         notes = [*self.understood, *self._notes(face, all_notes=all_notes)]
         below = ("", pointed(notes)) if notes else ()
@@ -130,10 +131,6 @@ class Explanation(Shown, Plain):
         return Sheet(parts=(name, summary, "", *self._half_lives(), of_run, *below))
 
     _drawn = drawn
-
-    @property
-    def _title(self) -> str:
-        return f"{self.knob} = {KNOBS[self.knob].typed(self.value)}"
 
     def _notes(self, face: Face, *, all_notes: bool) -> Sequence[str]:
         if all_notes:

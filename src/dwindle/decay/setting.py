@@ -32,7 +32,9 @@ class Setting:
 def read_setting(value: Value, knob_name: str) -> Setting:
     """Read a value for a knob; a half-life becomes a number on its own clock."""
     knob = resolve_knob(knob_name)
-    is_plain = _is_plain_number(value)
+    is_plain = not isinstance(value, HalfLife)
+    if isinstance(value, str):  # a percentage is one of the run
+        is_plain = "%" not in value and read_number(value) is not None
     if knob.wants_clock or (knob.is_half_life and not is_plain):
         time = (
             HalfLife.parse(value) if isinstance(value, str) and not is_plain else value
@@ -90,13 +92,6 @@ def target_knob(name: str, run: Run, *, source: Knob | None = None) -> Knob:
 
 def _clocked(clock: Clock) -> Knob:
     return KNOBS[f"{_HALF_LIFE}:{clock}"]
-
-
-def _is_plain_number(value: Value) -> bool:
-    """Return whether it is a number without a clock: a percentage is one of the run."""
-    if isinstance(value, str):
-        return "%" not in value and read_number(value) is not None
-    return not isinstance(value, HalfLife)
 
 
 def _range_of(knob: Knob) -> tuple[str, Callable[[float], bool]]:
