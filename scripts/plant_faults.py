@@ -24,6 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FAULTS = HERE / "planted_faults.tsv"
 TESTS = {
+    "cli": ("tests/cli", "tests/texts"),
     "answer": ("tests/answer",),
     "audit": ("tests/audit", "tests/pytorch"),
     "decay": ("tests/decay",),

@@ -32,10 +32,12 @@ def test_counts_are_short_and_whole_numbers_keep_their_digits(
 
 
 def test_counts_at_the_edges() -> None:
-    """A count that rounds to the next letter shows that letter."""
+    """A count that rounds to the next letter shows that letter; shares may grow."""
     shown = {999.4: "999", 999_999.7: "1M", 999_999_999: "1B", 1e15: "1,000,000B"}
     shown |= {None: "–", math.inf: "–"}
     assert {value: wording.count(value) for value in shown} == shown
+    grown = {12.5: "1,250%", 1e5: "1e+07%"}
+    assert {share: wording.percent(share) for share in grown} == grown
 
 
 @given(st.floats(min_value=0, max_value=1))
@@ -77,8 +79,8 @@ def test_a_sequence_that_a_terminal_obeys_leaves_no_letters() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
 def test_no_sign_is_lost_in_another_encoding(encoding: str) -> None:
     """A minus stays a minus wherever it is written: a lost one is another number."""
-    text = wording.plain_letters("width^−0.36 (−0.56 to −0.16) 3 → 名", encoding)
-    assert text == "width^-0.36 (-0.56 to -0.16) 3 -> ?"
+    text = wording.plain_letters("v̂^−0.36 (−0.56 to −0.16) 3 → 名", encoding)
+    assert text == "v^-0.36 (-0.56 to -0.16) 3 -> ?"
 
 
 @given(st.text())

@@ -132,6 +132,6 @@ WRONG = """
     | args.json --sekect DW001 | args.json --dtype int8 | run.sh
     | train_it:step --scheduler-every epochs | train_it:step --scheduler-every 0
     | train_it:step --scheduler-every -1 | train_it:step --scheduler-every 1.5
-    | args.json --scheduler-every epoch
+    | args.json --scheduler-every epoch | syntax_it.py | builtins:getattr
 """
 WRONG_LINES = [each.strip() for each in WRONG.split("|")]

@@ -134,6 +134,7 @@ SEARCHES = [
     "find --knob half-life --as torch.AdamW --low 1 --high 9 mine:train",
     "find --knob torch.AdamW --low 1 --high 1 mine:train",
     f"find {ADAMW} --trainings 2 mine:train",
+    f"tune {ADAMW} --proxy width=1,2 --proxy width=3,4 --target width=9 mine:train",
 ]
 WRONG = [
     *(f"explain {each.strip()}" for each in EXPLAIN.split("|")),

@@ -155,8 +155,8 @@ def _place(error: BaseException) -> str:
     frames = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        # Those are frames of the import system: nothing to mend there.
-        if not frame.filename.startswith("<frozen")
+        # Frames of the import system and of this file: nothing to mend there.
+        if not frame.filename.startswith("<frozen") and frame.filename != __file__
     ]
     here = str(Path.cwd())
     own = [
