@@ -13,8 +13,10 @@ import numpy as np
 import optax
 import pytest
 import torch
+from frameworks.loops.net import Asked
+from frameworks.loops.of_transformers import arguments
 from torch.utils.data import DataLoader, TensorDataset
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer
 
 import dwindle
 from dwindle.errors import StudyStoppedError, UsageError
@@ -49,17 +51,8 @@ def trainer_in(folder, **given):
             n_layer=1, n_head=1, n_embd=8, vocab_size=8, n_positions=8,
             bos_token_id=0, eos_token_id=0,
         )  # fmt: skip
-        args = TrainingArguments(
-            output_dir=str(folder),
-            **{"weight_decay": weight_decay, **given},
-            max_steps=4,
-            learning_rate=0.1,
-            use_cpu=True,
-            report_to=[],
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
-        )
+        options = {"weight_decay": weight_decay, "learning_rate": 0.1, "max_steps": 4}
+        args = arguments(Asked(), folder, **options | given)
         model = GPT2LMHeadModel(config)
         return Trainer(model, args, train_dataset=ROWS, eval_dataset=ROWS)
 

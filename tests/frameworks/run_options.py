@@ -4,6 +4,7 @@ import importlib
 import inspect
 
 import pytest
+from frameworks.checks.of_trainers import fastai
 from frameworks.checks.partial import module
 from frameworks.checks.table import NOT_INSTALLED
 from frameworks.checks.torch_like import left_of
@@ -232,16 +233,9 @@ def test_bitsandbytes_reads_neither_dampening_nor_nesterov():
 
 def test_fastai_has_neither():
     """A momentum of fastai's SGD is plain: it has no argument for anything else."""
-    torch = importlib.import_module("torch")
-    made = by_name("fastai.optimizer.SGD:coupled")
-    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
-    options = {"lr": LR, "mom": MOMENTUM, "wd": NUMBER, "decouple_wd": False}
-    optimizer = made([weight], **options)
-    for _ in range(STEPS):
-        weight.grad = torch.zeros_like(weight)
-        optimizer.step()
+    measure = left_of(fastai("SGD", mom=MOMENTUM, decouple_wd=False))
     told = told_by("fastai.optimizer.SGD:coupled", {"momentum": MOMENTUM})
-    assert weight[0].item() == digits(told, rel=1e-9)
+    assert measure(NUMBER, Run(lr=LR, steps=STEPS)) == digits([told] * 4, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])

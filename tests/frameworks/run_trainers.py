@@ -10,6 +10,7 @@ import pytorch_lightning
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
+from frameworks.loops import of_transformers
 from frameworks.loops.net import BATCH, PEAK, Asked, Net, examples, undriven
 from frameworks.loops.of_accelerate import train
 from frameworks.loops.of_lightning import Module, trainer_of
@@ -24,7 +25,6 @@ from transformers import (
     GPT2LMHeadModel,
     Trainer,
     TrainerCallback,
-    TrainingArguments,
 )
 from transformers.trainer_utils import SchedulerType
 
@@ -58,20 +58,9 @@ class Normed(Net):
 
 
 def arguments(folder, **options):
-    """Fifteen steps of nothing but training."""
-    usual = {
-        "output_dir": str(folder),
-        "per_device_train_batch_size": BATCH,
-        "num_train_epochs": 3,
-        "learning_rate": LR,
-        "use_cpu": True,
-        "report_to": [],
-        "disable_tqdm": True,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "remove_unused_columns": False,
-    }
-    return TrainingArguments(**usual | options)
+    """Fifteen steps, each of which is logged."""
+    usual = {"learning_rate": LR, "logging_strategy": "steps", "logging_steps": 1}
+    return of_transformers.arguments(Asked(), folder, **usual | options)
 
 
 def trained(folder, *callbacks, model=None, optimizers=(None, None), **options):

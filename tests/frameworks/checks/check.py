@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from dwindle.decay.coordinates import survival_from_number
 from dwindle.decay.knobs import KNOBS
@@ -21,6 +23,7 @@ NUMBER = 0.02
 START = ((2.0, -3.0), (0.5, 11.0))
 SIXTY_STEPS = "sixty steps in float64, each rounding a few times at 1e-16"
 EXACT = 1e-9
+SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +116,76 @@ def number_cancels(
         ours=lambda: measure(0.01, RUN),
         rel=rel,
         why=why,
+    )
+
+
+def same_as_penalty(
+    knob: str, library: str, driven: Callable[[float, float], list[float]]
+) -> Check:
+    """Under given gradients the knob is the gradient of its penalty, added to them.
+
+    ``driven`` gives weights from the number of the knob and the coefficient that is
+    added to the gradient.
+    """
+    return Check(
+        knob=knob,
+        library=library,
+        kind="same trajectory",
+        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
+        theirs=lambda: driven(NUMBER, 0.0),
+        ours=lambda: driven(0.0, NUMBER),
+    )
+
+
+def schedule_free(
+    knob: str, library: str, measure: Callable[[float, Run], list[float]]
+) -> Check:
+    """Decay at y, average evaluated: a loop over those words leaves as much."""
+    number, run = 0.6, Run(lr=0.01, steps=200)
+
+    def ours() -> list[float]:
+        # The average x of iterates z that decay at y between both, from 1.
+        z = x = 1.0
+        for step in range(1, run.total_steps + 1):
+            z -= 0.01 * number * (0.9 * x + 0.1 * z)  # Adam's first beta, 0.9
+            x += (z - x) / step
+        return [x] * 4
+
+    return Check(
+        knob=knob,
+        library=library,
+        kind="no rate",
+        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
+        theirs=lambda: measure(number, run),
+        ours=ours,
+    )
+
+
+def estimated(
+    knob: str,
+    library: str,
+    after_a_step: Callable[[float], tuple[Any, float]],
+    correction: float = 1.0,
+) -> Check:
+    """One step with a decay and one without differ by d·lr·number of the weight.
+
+    ``after_a_step`` gives the weights and the estimate d at a number of the knob.
+    """
+
+    def theirs() -> list[float]:
+        (bare, _), (decayed, _) = after_a_step(0.0), after_a_step(0.5)
+        taken = (np.asarray(bare) - np.asarray(decayed)) / 0.5 / np.asarray(START)
+        return list(taken.flatten().tolist())
+
+    return Check(
+        knob=knob,
+        library=library,
+        kind="no rate",
+        settings="0.5, lr 1, one step: the decay is the estimate that it holds",
+        theirs=theirs,
+        ours=lambda: [after_a_step(0.5)[1] * correction] * 4,
+        rel=1e-6,
+        why="a difference of 1e-6 between two weights of size 1 to 10 in float64",
     )
 
 

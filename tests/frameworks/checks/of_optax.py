@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from frameworks.checks.check import (
-    NUMBER,
     RUN,
+    SMALL,
     START,
     Check,
+    estimated,
     number_cancels,
-    said,
+    same_as_penalty,
+    schedule_free,
     undriven,
 )
 
@@ -19,9 +21,7 @@ from dwindle.decay.run import Run
 # Builds a chain from the lr of every step and the number of the knob.
 Chain = Callable[[Any, float], Any]
 _PEAK = float(RUN.require("lr", "A check"))
-_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
 _TRUST = "the number cancels out of the trust ratio"
-_DROWNED = "a difference of 1e-6 between two weights of size 1 to 10 in float64"
 
 
 def _named(knob: str) -> Chain:
@@ -39,54 +39,27 @@ def _named(knob: str) -> Chain:
     return build
 
 
-def _before_sgd(schedule: Any, number: float) -> Any:
-    import optax
+def _chain(knob: str) -> Chain:
+    """A chain with the link somewhere in it."""
 
-    return optax.chain(
-        optax.add_decayed_weights(number), optax.sgd(schedule, momentum=0.9)
-    )
+    def build(schedule: Any, number: float) -> Any:
+        import optax
 
+        link = optax.add_decayed_weights(number)
+        falling = optax.scale_by_schedule(lambda step: -schedule(step) / _PEAK)
+        lr = optax.scale_by_learning_rate(schedule)
+        links = {
+            "before-sgd": (link, optax.sgd(schedule, momentum=0.9)),
+            "before-adam": (link, optax.adam(schedule)),
+            "before-lr": (optax.scale_by_adam(), link, lr),
+            "before-schedule": (
+                *(optax.scale_by_adam(), optax.scale(_PEAK), link, falling),
+            ),
+            "last": (optax.adam(schedule), optax.add_decayed_weights(-number)),
+        }
+        return optax.chain(*links[knob.partition(":")[2]])
 
-def _before_adam(schedule: Any, number: float) -> Any:
-    import optax
-
-    return optax.chain(optax.add_decayed_weights(number), optax.adam(schedule))
-
-
-def _before_lr(schedule: Any, number: float) -> Any:
-    import optax
-
-    return optax.chain(
-        optax.scale_by_adam(),
-        optax.add_decayed_weights(number),
-        optax.scale_by_learning_rate(schedule),
-    )
-
-
-def _before_schedule(schedule: Any, number: float) -> Any:
-    import optax
-
-    return optax.chain(
-        optax.scale_by_adam(),
-        optax.scale(_PEAK),
-        optax.add_decayed_weights(number),
-        optax.scale_by_schedule(lambda step: -schedule(step) / _PEAK),
-    )
-
-
-def _last(schedule: Any, number: float) -> Any:
-    import optax
-
-    return optax.chain(optax.adam(schedule), optax.add_decayed_weights(-number))
-
-
-_CHAINS: dict[str, Chain] = {
-    "optax.add_decayed_weights:before-sgd": _before_sgd,
-    "optax.add_decayed_weights:before-adam": _before_adam,
-    "optax.add_decayed_weights:before-lr": _before_lr,
-    "optax.add_decayed_weights:before-schedule": _before_schedule,
-    "optax.add_decayed_weights:last": _last,
-}
+    return build
 
 
 def _schedule(run: Run) -> Any:
@@ -140,13 +113,13 @@ def _left_of(chain: Chain, *, vector: bool = False) -> Callable[..., list[float]
 
 def chain_of(knob: str) -> Chain:
     """The chain of a record."""
-    return _CHAINS.get(knob, _named(knob))
+    return (_chain if "add_decayed_weights" in knob else _named)(knob)
 
 
-def driven(chain: Chain, coefficient: float = 0.0) -> Callable[[float], list[float]]:
+def driven(chain: Chain) -> Callable[..., list[float]]:
     """Weights after the gradients that torch gets too, and those of a penalty."""
 
-    def run(number: float) -> list[float]:
+    def run(number: float, coefficient: float = 0.0) -> list[float]:
         import jax.numpy as jnp
 
         schedule, start = _schedule(RUN), jnp.asarray(START)
@@ -161,21 +134,7 @@ def driven(chain: Chain, coefficient: float = 0.0) -> Callable[[float], list[flo
     return run
 
 
-def _same_as_penalty(knob: str, chain: Chain) -> Check:
-    """Under given gradients the knob is the gradient of its penalty, added to them."""
-    return Check(
-        knob=knob,
-        library="optax",
-        kind="same trajectory",
-        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
-        theirs=lambda: driven(chain)(NUMBER),
-        ours=lambda: driven(chain, NUMBER)(0.0),
-    )
-
-
 def _estimated(knob: str) -> Check:
-    """One step with a decay and one without differ by d·lr·number of the weight."""
-
     def after_a_step(number: float) -> tuple[Any, float]:
         import jax.numpy as jnp
 
@@ -185,32 +144,12 @@ def _estimated(knob: str) -> Check:
         )
         return weights, float(state.estim_lr)
 
-    def theirs() -> list[float]:
-        import jax.numpy as jnp
-
-        (bare, _), (decayed, _) = after_a_step(0.0), after_a_step(0.5)
-        taken = (bare - decayed) / 0.5 / jnp.asarray(START)
-        return [float(each) for each in taken.flatten()]
-
-    return Check(
-        knob=knob,
-        library="optax",
-        kind="no rate",
-        settings="0.5, lr 1, one step: the decay is the estimate that it holds",
-        theirs=theirs,
-        # optax puts Adam's bias correction of the first step into the decay as well.
-        ours=lambda: [after_a_step(0.5)[1] * 0.001**0.5 / 0.1] * 4,
-        rel=1e-6,
-        why=_DROWNED,
-    )
+    # optax puts Adam's bias correction of the first step into the decay as well.
+    return estimated(knob, "optax", after_a_step, 0.001**0.5 / 0.1)
 
 
 def _schedule_free(knob: str) -> Check:
-    from frameworks.checks.of_torch_libraries import evaluated_average
-
-    number, run = 0.6, Run(lr=0.01, steps=200)
-
-    def theirs() -> list[float]:
+    def measure(number: float, run: Run) -> list[float]:
         import jax.numpy as jnp
         import optax
 
@@ -222,21 +161,14 @@ def _schedule_free(knob: str) -> Check:
         x = optax.contrib.schedule_free_eval_params(state, {"w": y})["w"]
         return [float(each) for each in (x / start).flatten()]
 
-    return Check(
-        knob=knob,
-        library="optax",
-        kind="no rate",
-        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
-        theirs=theirs,
-        ours=lambda: [evaluated_average(number, run)] * 4,
-    )
+    return schedule_free(knob, "optax", measure)
 
 
 def _number_cancels(knob: str) -> Check:
     measure = _left_of(chain_of(knob))
     if KNOBS[knob].family == "trust-ratio":
         return number_cancels(knob, "optax", measure, rel=1e-9, why=_TRUST)
-    return number_cancels(knob, "optax", measure, rel=0.2, why=_SMALL)
+    return number_cancels(knob, "optax", measure, rel=0.2, why=SMALL)
 
 
 def _undriven(knob: str) -> Check:
@@ -259,7 +191,7 @@ def _checks() -> Iterator[Check]:
             continue
         yield _OF_FAMILY.get(record.family, _undriven)(knob)
         if record.penalty is not None:
-            yield _same_as_penalty(knob, chain_of(knob))
+            yield same_as_penalty(knob, "optax", driven(chain_of(knob)))
 
 
 CHECKS = tuple(_checks())

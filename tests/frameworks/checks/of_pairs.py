@@ -12,13 +12,12 @@ from frameworks.checks import (
     of_trainers,
 )
 from frameworks.checks.check import NUMBER, RUN, Check, said
-from frameworks.checks.torch_like import Factory, pull, steps, weights
+from frameworks.checks.torch_like import Factory, driven_by
 
 from dwindle.decay.convert import convert
 
 # Weights after given gradients, from the number of the knob.
 Driven = Callable[[float], list[float]]
-_PEAK = float(RUN.require("lr", "A check"))
 
 
 def _fastai(knob: str, **options: Any) -> Factory:
@@ -46,13 +45,7 @@ def driven(knob: str, **options: Any) -> Driven:
     if library == "keras":
         return of_keras.driven(knob, **options)
     factory = _FACTORIES.get(library, of_torch_libraries.factory)(knob, **options)
-
-    def run(number: float) -> list[float]:
-        weight = weights()
-        steps(factory([weight], _PEAK, number), weight, RUN, pull)
-        return list(weight.detach().flatten().tolist())
-
-    return run
+    return driven_by(factory)
 
 
 _SGD, _ADAMW, _LION = "torch.optim.SGD", "torch.optim.AdamW", "timm.lion"

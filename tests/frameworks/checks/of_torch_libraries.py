@@ -1,12 +1,17 @@
 """Checks of the optimizer libraries for torch, each against the real optimizer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from frameworks.checks.check import Check, number_cancels, said
-from frameworks.checks.torch_like import (
+from frameworks.checks.check import (
     SMALL,
+    Check,
+    estimated,
+    number_cancels,
+    schedule_free,
+)
+from frameworks.checks.torch_like import (
     TRUST,
     Factory,
     left_of,
@@ -60,63 +65,29 @@ def factory(knob: str, **more: Any) -> Factory:
     return build
 
 
-def _schedule_free(knob: str) -> Check:
-    """Decay at y, average evaluated: a loop over those words leaves as much."""
-    number, run = 0.6, Run(lr=0.01, steps=200)
+def _evaluated(knob: str) -> Callable[[float, Run], list[float]]:
+    """What zero gradients leave of the average that is evaluated."""
 
-    def theirs() -> list[float]:
+    def measure(number: float, run: Run) -> list[float]:
         weight = weights()
-        start = weight.detach().clone()
         optimizer = factory(knob)([weight], float(run.require("lr", "It")), number)
         optimizer.train()
         steps(optimizer, weight, run, lambda _, w: torch.zeros_like(w))
         optimizer.eval()
-        return list((weight.detach() / start).flatten().tolist())
+        return list((weight / weights()).detach().flatten().tolist())
 
-    return Check(
-        knob=knob,
-        library="schedulefree",
-        kind="no rate",
-        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
-        theirs=theirs,
-        ours=lambda: [evaluated_average(number, run)] * 4,
-    )
+    return measure
 
 
-def evaluated_average(number: float, run: Run, momentum: float = 0.9) -> float:
-    """The average x of iterates z that decay at y between both, from 1."""
-    z = x = 1.0
-    for step in range(1, run.total_steps + 1):
-        y = momentum * x + (1 - momentum) * z
-        z -= float(run.require("lr", "It")) * number * y
-        x += (z - x) / step
-    return x
-
-
-def _estimated(knob: str) -> Check:
-    """One step with a decay and one without differ by d·lr·number of the weight."""
-
+def _after_a_step(knob: str) -> Callable[[float], tuple[Any, float]]:
     def after_a_step(number: float) -> tuple[Any, float]:
         weight = weights()
         optimizer = factory(knob)([weight], 1.0, number)
         weight.grad = pull(0, weight)
         optimizer.step()
-        return weight.detach(), float(optimizer.param_groups[0]["d"])
+        return weight.detach().numpy(), float(optimizer.param_groups[0]["d"])
 
-    def theirs() -> list[float]:
-        (bare, _), (decayed, _) = after_a_step(0.0), after_a_step(0.5)
-        return list(((bare - decayed) / 0.5 / weights().detach()).flatten().tolist())
-
-    return Check(
-        knob=knob,
-        library=_DISTRIBUTIONS[knob.partition(".")[0]],
-        kind="no rate",
-        settings="0.5, lr 1, one step: the decay is the estimate that it holds",
-        theirs=theirs,
-        ours=lambda: [after_a_step(0.5)[1]] * 4,
-        rel=1e-6,
-        why="a difference of 1e-6 between two weights of size 1 to 10 in float64",
-    )
+    return after_a_step
 
 
 def _checks() -> Iterator[Check]:
@@ -129,9 +100,11 @@ def _checks() -> Iterator[Check]:
     yield number_cancels(
         lars, "pytorch_optimizer", left_of(factory(lars)), rel=1e-6, why=TRUST
     )
-    yield _estimated("pytorch_optimizer.Prodigy")
-    yield _schedule_free("schedulefree.AdamWScheduleFree")
-    yield _schedule_free("schedulefree.SGDScheduleFree")
+    prodigy = "pytorch_optimizer.Prodigy"
+    yield estimated(prodigy, "pytorch_optimizer", _after_a_step(prodigy))
+    for kind in ("AdamW", "SGD"):
+        knob = f"schedulefree.{kind}ScheduleFree"
+        yield schedule_free(knob, "schedulefree", _evaluated(knob))
 
 
 CHECKS = tuple(_checks())

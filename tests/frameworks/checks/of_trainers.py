@@ -5,13 +5,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from frameworks.checks.check import Check, number_cancels, undriven
+from frameworks.checks.check import (
+    SMALL,
+    Check,
+    number_cancels,
+    same_as_penalty,
+    undriven,
+)
 from frameworks.checks.partial import module
-from frameworks.checks.torch_like import Factory, left_of, same_as_penalty
+from frameworks.checks.torch_like import Factory, driven_by, left_of
 
 from dwindle.decay.run import Run
 
-_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
 _WIDER = 4  # times the base width of the muP checks
 
 
@@ -139,13 +144,13 @@ def _checks() -> Iterator[Check]:
     for knob, (library, factory) in _FACTORIES.items():
         yield undriven(knob, library, left_of(factory))
     sgd = _FACTORIES["fastai.optimizer.SGD:coupled"][1]
-    yield same_as_penalty("fastai.optimizer.SGD:coupled", "fastai", sgd)
+    yield same_as_penalty("fastai.optimizer.SGD:coupled", "fastai", driven_by(sgd))
     adam, knob = fastai("Adam", decouple_wd=False), "fastai.optimizer.Adam:coupled"
-    yield same_as_penalty(knob, "fastai", adam)
-    yield number_cancels(knob, "fastai", left_of(adam), rel=0.2, why=_SMALL)
+    yield same_as_penalty(knob, "fastai", driven_by(adam))
+    yield number_cancels(knob, "fastai", left_of(adam), rel=0.2, why=SMALL)
     yield undriven("mup.MuAdamW", "mup", _mup("MuAdamW"))
     yield undriven("mup.MuSGD", "mup", _mup("MuSGD", momentum=0.9))
-    yield number_cancels("mup.MuAdam", "mup", _mup("MuAdam"), rel=0.2, why=_SMALL)
+    yield number_cancels("mup.MuAdam", "mup", _mup("MuAdam"), rel=0.2, why=SMALL)
     yield undriven("transformers.TrainingArguments", "transformers", _transformers)
 
 

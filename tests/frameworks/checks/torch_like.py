@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from frameworks.checks.check import (
     EXACT,
-    NUMBER,
     RUN,
     SIXTY_STEPS,
+    SMALL,
     START,
     Check,
     number_cancels,
-    said,
+    same_as_penalty,
     undriven,
 )
 
@@ -20,7 +20,6 @@ from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import Run
 
-SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
 TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
 FLOAT32 = "sixty steps in float32, which is all that its kernels take"
 
@@ -64,13 +63,10 @@ def pull(step: int, weight: Any) -> Any:
     return 0.3 * weight.detach() + noise
 
 
-def same_as_penalty(
-    knob: str, library: str, factory: Factory, penalty: float | None = None
-) -> Check:
-    """Under given gradients the knob is the gradient of its penalty, added to them."""
-    added = NUMBER if penalty is None else penalty
+def driven_by(factory: Factory) -> Callable[..., list[float]]:
+    """Weights after gradients that all libraries get, and those of a penalty."""
 
-    def driven(number: float, coefficient: float) -> list[float]:
+    def driven(number: float, coefficient: float = 0.0) -> list[float]:
         weight = weights()
         optimizer = factory([weight], float(RUN.require("lr", "A check")), number)
         steps(
@@ -81,14 +77,7 @@ def same_as_penalty(
         )
         return list(weight.detach().flatten().tolist())
 
-    return Check(
-        knob=knob,
-        library=library,
-        kind="same trajectory",
-        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
-        theirs=lambda: driven(NUMBER, 0.0),
-        ours=lambda: driven(0.0, added),
-    )
+    return driven
 
 
 def of_family(  # noqa: PLR0913 - what differs from library to library
@@ -111,4 +100,4 @@ def of_family(  # noqa: PLR0913 - what differs from library to library
         tolerance = (1e-5, FLOAT32) if single else tolerance
         yield undriven(knob, library, measure, run=run, tolerance=tolerance)
     if family.startswith("coupled") and not single:
-        yield same_as_penalty(knob, library, factory)
+        yield same_as_penalty(knob, library, driven_by(factory))

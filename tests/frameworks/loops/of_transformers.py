@@ -17,27 +17,27 @@ from transformers import Trainer, TrainingArguments
 from dwindle.integrations.transformers import DecayCallback
 
 
-def arguments(asked, folder):
+def arguments(asked, folder, **options):
     """Small, silent, on the CPU."""
     saving = {"save_strategy": "no"}
     if asked.save_at:
         saving = {"save_strategy": "steps", "save_steps": asked.save_at}
-    return TrainingArguments(
-        output_dir=str(folder),
-        per_device_train_batch_size=BATCH,
-        gradient_accumulation_steps=asked.accumulation,
-        num_train_epochs=EPOCHS,
-        max_steps=9 if asked.stream else -1,
-        dataloader_drop_last=asked.drop_last,
-        use_cpu=True,
-        bf16=asked.bf16,
-        report_to=[],
-        disable_tqdm=True,
-        logging_strategy="no",
-        remove_unused_columns=False,
-        max_grad_norm=0.0 if asked.scaler else 1.0,
-        **saving,
-    )
+    usual = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": BATCH,
+        "gradient_accumulation_steps": asked.accumulation,
+        "num_train_epochs": EPOCHS,
+        "max_steps": 9 if asked.stream else -1,
+        "dataloader_drop_last": asked.drop_last,
+        "use_cpu": True,
+        "bf16": asked.bf16,
+        "report_to": [],
+        "disable_tqdm": True,
+        "logging_strategy": "no",
+        "remove_unused_columns": False,
+        "max_grad_norm": 0.0 if asked.scaler else 1.0,
+    }
+    return TrainingArguments(**usual | saving | options)
 
 
 def train(asked, folder):
