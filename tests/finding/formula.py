@@ -44,18 +44,21 @@ class Formula:
             raise failure
         if failure is not None:
             return failure
+        return came_with(self.loss_at(ask))
+
+    def loss_at(self, ask):
         seed = ask.number if ask.seed is None else ask.seed
-        return came_with(self.loss(ask.weight_decay, seed))
+        return self.loss(ask.weight_decay, seed)
 
     def close(self):
         self.closed += 1
 
 
-def came_with(loss, seconds=0.5):
+def came_with(loss):
     """A training that ended with a loss, or diverged."""
     if math.isfinite(loss):
-        return Came(status="ok", loss=loss, seconds=seconds)
-    return Came(status="diverged", error=f"its loss is {loss}", seconds=seconds)
+        return Came(status="ok", loss=loss, seconds=0.5)
+    return Came(status="diverged", error=f"its loss is {loss}", seconds=0.5)
 
 
 def error(text="exit code 1", *, again=True):

@@ -57,17 +57,17 @@ def test_a_quantity_of_scale_is_a_fact_of_the_run():
     assert raised.value.got == "0.1 and 0.2"
 
 
-@pytest.mark.parametrize(
-    ("knob", "typed"),
-    [
-        ("half-life:epochs", None),
-        ("shrink", None),
-        ("half-life", "torch.optim.AdamW"),
-        ("torch.optim.SGD", "torch.optim.AdamW"),
-        ("half-life:epochs", "shrink"),
-        ("half-life:epochs", "half-life:steps"),
-    ],
+REFUSED = (
+    ("half-life:epochs", None),
+    ("shrink", None),
+    ("half-life", "torch.optim.AdamW"),
+    ("torch.optim.SGD", "torch.optim.AdamW"),
+    ("half-life:epochs", "shrink"),
+    ("half-life:epochs", "half-life:steps"),
 )
+
+
+@pytest.mark.parametrize(("knob", "typed"), REFUSED)
 def test_what_no_training_could_take_is_refused(knob, typed):
     """A rate needs the argument that is typed; an argument needs no other one."""
     with pytest.raises(UsageError) as raised:
