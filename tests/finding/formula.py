@@ -2,7 +2,6 @@
 
 import math
 import random
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,13 +92,3 @@ def search(recipe, **changes):
         unit=unit,
         recipe=recipe,
     )
-
-
-def slowly(seconds):
-    """The formula, with so many seconds for each training."""
-
-    def loss(weight_decay, seed):
-        time.sleep(seconds)
-        return loss_of(weight_decay, seed)
-
-    return loss

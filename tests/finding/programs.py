@@ -9,6 +9,26 @@ from dwindle.finding.command import CommandRecipe
 from dwindle.finding.metric import Metric
 from dwindle.finding.training import Ask
 
+# Trains from a command by the function of a file mine.py.
+MAIN = """
+def main(weight_decay, seed):
+    print("loss =", train(float(weight_decay), int(seed)))
+"""
+SEARCH = "--knob torch.optim.AdamW --low 1e-3 --high 1 --store kept.db"
+CODE = "import sys, mine; mine.main(*sys.argv[1:])"
+COMMAND = (sys.executable, "-c", CODE, "{weight_decay}", "{seed}")
+
+
+def faces_of(options=""):
+    """The words of a line for each face that trains with a file mine.py."""
+    search = (*SEARCH.split(), *options.split())
+    scales = ("--proxy", "width=1,2", "--target", "width=4")
+    return {
+        "command": ("find", *search, "--metric", "loss", "--", *COMMAND),
+        "function": ("find", "mine:train", *search),
+        "tune": ("tune", "mine:train", *search, *scales),
+    }
+
 
 def recipe(code, *arguments, metric="loss", **options):
     """A command that runs Python code; the decay is its last argument."""

@@ -13,16 +13,14 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from finding.formula import SCRIPT
+from finding.programs import MAIN, faces_of
 
 from dwindle.errors import StoreError
 from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
 
-OURS = "-m dwindle find --knob torch.optim.AdamW --low 1e-3 --high 1 --json"
-LIMIT = "--trainings 13 --jobs 2"
-TRAINING = "train.py --weight-decay {weight_decay} --seed {seed} --seconds 0.02"
-FUNCTION = """
+FACES = faces_of("--trainings 13 --jobs 2 --json")
+MINE = """
 import math, random, time
 
 def train(weight_decay, seed):
@@ -31,23 +29,16 @@ def train(weight_decay, seed):
     luck = random.Random(seed)
     return 0.5 * math.exp(0.02 * x * x + luck.gauss(0, 0.1) + x * luck.gauss(0, 0.01))
 """
-LINES = {
-    "command": f"{OURS} --metric val_loss {LIMIT} -- {sys.executable} -S {TRAINING}",
-    "function": f"{OURS} {LIMIT} --store train-find.db mine:train",
-}
 MOMENTS = int(os.environ.get("SOAK", "30"))  # of `make soak`: many more
 ROOM = 26_000  # bytes that a file may have: a store with some trainings
 
 
 def line_of(kind):
-    return [sys.executable, *LINES[kind].split()]
+    return [sys.executable, "-m", "dwindle", *FACES[kind]]
 
 
 def output_of(line, folder):
-    """What a line prints as JSON that ends well in a folder with both trainings."""
-    folder.mkdir(exist_ok=True)
-    (folder / "train.py").write_text(SCRIPT.read_text())
-    (folder / "mine.py").write_text(FUNCTION)
+    """What a line prints as JSON that ends well in a folder."""
     found = subprocess.run(line, cwd=folder, check=True, capture_output=True)
     return json.loads(found.stdout)
 
@@ -55,7 +46,7 @@ def output_of(line, folder):
 def rows(folder):
     """What a store holds now; nothing before it is one."""
     try:
-        return dict(find_from_stored(read_store(folder / "train-find.db")).rows)
+        return dict(find_from_stored(read_store(folder / "kept.db")).rows)
     except StoreError:
         return {}
 
@@ -93,14 +84,14 @@ def kill(folder, line, seconds, victim):
 def test_killed_and_run_again_the_end_is_the_same(tmp_path, kind, moments):
     """The driver, or anything that it started, at random, also inside of a commit."""
     draw, line = random.Random(7), line_of(kind)  # noqa: S311 no secret
-    start = time.monotonic()
-    whole = output_of(line, tmp_path / "whole")
-    lasts = time.monotonic() - start
-    for number in range(moments):
-        folder = tmp_path / str(number)
+    folders = [tmp_path / str(number) for number in range(moments + 1)]
+    for folder in folders:
         folder.mkdir()
-        for name in ("train.py", "mine.py"):
-            (folder / name).write_text((tmp_path / "whole" / name).read_text())
+        (folder / "mine.py").write_text(MINE + MAIN)
+    start = time.monotonic()
+    whole = output_of(line, folders.pop())
+    lasts = time.monotonic() - start
+    for number, folder in enumerate(folders):
         share = 0.6 if moments == 1 else draw.uniform(0.1, 1.0)
         victim = ("driver", "training")[number % 2]
         started = kill(folder, line, share * lasts, victim)
@@ -114,7 +105,7 @@ def test_killed_and_run_again_the_end_is_the_same(tmp_path, kind, moments):
 
 def test_a_disk_without_room_stops_the_search_and_loses_nothing(tmp_path):
     """Exit 3 without a traceback; what was committed stays, and the line goes on."""
-    (tmp_path / "mine.py").write_text(FUNCTION)
+    (tmp_path / "mine.py").write_text(MINE)
     line = line_of("function")
     line[line.index("13")] = "45"  # more rows than a page of the store has room for
     limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, "

@@ -5,13 +5,13 @@ A loss of -inf that were believed would be the best of all.
 
 import math
 import select
-import sys
+import shlex
 import time
 from types import SimpleNamespace
 
 import pytest
 from cli.lines import as_json, run
-from finding.programs import alive
+from finding.programs import MAIN, alive, faces_of
 
 from dwindle.finding import command, function, group
 
@@ -36,18 +36,8 @@ def train(weight_decay, seed, width=1):
         Path("tried").open("a").write(f"{{weight_decay}} {{seed}} {{width}}\\n")
         {sick}
     return math.exp(0.02 * (math.log(weight_decay or 1e-9) + 4) ** 2 + 0.1 * seed)
-
-def main(weight_decay, seed):
-    print("loss =", train(float(weight_decay), int(seed)))
 """
-SEARCH = "--knob torch.optim.AdamW --low 1e-3 --high 1 --trainings 9 --store kept.db"
-CODE = "import sys, mine; mine.main(*sys.argv[1:])"
-LINES = {
-    "function": "find {options} mine:train",
-    "command": "find {options} --metric loss -- "
-    f"{sys.executable} -c '{CODE}' {{{{weight_decay}}}} {{{{seed}}}}",
-    "tune": "tune {options} mine:train --proxy width=1,2 --target width=4",
-}
+FACES = faces_of("--trainings 9 --timeout 300 --json")
 CRASH, SLEEP = "os.kill(os.getpid(), 11)", "time.sleep(600)"
 CASES = [*((face, sick) for face in ("function", "command") for sick in SICK)]
 CASES += [("tune", CRASH)]
@@ -100,13 +90,11 @@ def test_what_fails_is_recorded_and_the_rest_is_found(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("DWINDLE_TEST_SICK", str(tmp_path))
-    (tmp_path / "mine.py").write_text(MINE.format(sick=sick))
+    (tmp_path / "mine.py").write_text(MINE.format(sick=sick) + MAIN)
     status, tries = SICK[sick]
     if "sleep(600)" in sick:
         watch_the_tried(tmp_path / "tried", monkeypatch)
-    options = f"{SEARCH} --timeout 300"
-    ours, dashes, rest = LINES[face].format(options=options).partition(" -- ")
-    code, _, err = run(f"{ours} --json{dashes}{rest}", capsys)
+    code, _, err = run(shlex.join(FACES[face]), capsys)
     assert code == (3 if status == "error" else 0), err
     assert "Traceback" not in err
     assert alive(f"DWINDLE_TEST_SICK={tmp_path}") == []

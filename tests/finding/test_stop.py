@@ -8,7 +8,7 @@ import time
 from itertools import product
 
 import pytest
-from finding.programs import alive
+from finding.programs import MAIN, alive, faces_of
 from study.processes import wait_until
 
 from dwindle.finding.records import find_from_stored
@@ -27,13 +27,7 @@ def train(weight_decay, seed, width=1):
         Path(f"hangs-{os.getpid()}").touch()
         time.sleep(600)
     return 0.5 + (math.log(weight_decay or 1e-9) + 3) ** 2 + seed
-
-def main(weight_decay, seed):
-    print("loss", train(float(weight_decay), int(seed)))
 """
-SEARCH = "--knob torch.optim.AdamW --low 1e-3 --high 1 --store kept.db"
-CODE = "import sys, mine; mine.main(*sys.argv[1:])"
-COMMAND = (sys.executable, "-c", CODE, "{weight_decay}", "{seed}")
 DWINDLE = (sys.executable, "-m", "dwindle")
 PYTHON = """
 import dwindle, mine
@@ -42,15 +36,8 @@ if __name__ == "__main__":
     knob = "torch.optim.AdamW"
     dwindle.find(train, knob=knob, low=1e-3, high=1, store="kept.db")
 """
-FACES = {
-    "command": (*DWINDLE, "find", *SEARCH.split(), "--metric", "loss", "--", *COMMAND),
-    "function": (*DWINDLE, "find", "mine:train", *SEARCH.split()),
-    "tune": (
-        *(*DWINDLE, "tune", "mine:train", *SEARCH.split()),
-        *("--proxy", "width=1,2", "--target", "width=4"),
-    ),
-    "Python": (sys.executable, "-c", PYTHON),
-}
+FACES = {name: (*DWINDLE, *words) for name, words in faces_of().items()}
+FACES["Python"] = (sys.executable, "-c", PYTHON)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # A command and a worker, one signal each; the rest in the whole run.
 QUICK = {("command", signal.SIGTERM), ("Python", signal.SIGINT)}
@@ -61,7 +48,7 @@ MOST_SECONDS, AT_ONCE_SECONDS = 5.0, 1.5
 @pytest.fixture
 def hangs(tmp_path):
     """Start a face in a folder of its own, and wait until its third training hangs."""
-    (tmp_path / "mine.py").write_text(HANGING)
+    (tmp_path / "mine.py").write_text(HANGING + MAIN)
     (tmp_path / "temporary").mkdir()
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     environment = {
