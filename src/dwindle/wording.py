@@ -236,6 +236,17 @@ def no_gain(why: str = "", harms: Sequence[str] = ()) -> str:
     return f"decay does not help measurably here{reason}.{hurts}"
 
 
+def quantities(scale: Mapping[str, float]) -> str:
+    """Return quantities with their numbers, in a line.
+
+    Example:
+        >>> quantities({"lr": 0.1, "width": 64.0})
+        'learning rate 0.1, width 64'
+
+    """
+    return ", ".join(f"{quantity(name)} {number(each)}" for name, each in scale.items())
+
+
 def capital(text: str) -> str:
     """Return a clause as the beginning of a sentence; all but its first letter stays.
 

@@ -1,7 +1,7 @@
 """What a search found: the value to type, how sure it is, and why."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from shlex import quote
@@ -30,7 +30,7 @@ from dwindle.finding.rounds import (
 from dwindle.finding.unit import Typed, Unit, place_of
 from dwindle.plain import Plain, to_plain
 from dwindle.report.render import ShownWithFigure
-from dwindle.show import Column, Line, Sheet, Styled, Table, facts
+from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, facts
 from dwindle.stats.optimum import Edge
 from dwindle.stats.points import ReadOut
 from dwindle.stats.two_point import read_out
@@ -48,6 +48,7 @@ _STOPPED = {
     None: "not finished: run the same line again to continue",
 }
 _NO_INTERVAL = "no interval: that takes 4 seeds or more"
+JSON_HAS_ALL = "--json has all of them"
 # More trainings than these no figure can show, and nobody reads.
 MOST_SHOWN = 1_000
 # Facts that make a half-life in epochs and e-folds of the run.
@@ -262,48 +263,56 @@ class Found(ShownWithFigure, Plain):
             self.seeds, "seed" if self.conditions["has_seed"] else "replicate"
         )
         better = "higher" if self.conditions["maximize"] else "lower"
+        run = self.conditions["facts"]
+        of_run = ("lr", "batch_size", "dataset_size", "epochs", "steps")
+        holds_for = (
+            wording.quantities({name: run[name] for name in of_run if name in run}),
+            run.get("schedule", {}).get("shape", ""),
+            wording.quantities(self.conditions.get("scale", {})),
+        )
         return {
             "trainings": f"{self.trainings}, {seeds}{together}",
             "metric": f"{self.conditions['metric']}, {better} is better",
             "stopped": _STOPPED.get(self.stopped_because, str(self.stopped_because)),
-            "holds for": self._holds_for(),
+            "holds for": ", ".join(filter(None, holds_for)),
             "half-life": wording.half_life(self.half_life),
             "e-folds of the run": "" if self.e_folds is None else number(self.e_folds),
         }
 
-    def _holds_for(self) -> str:
-        run = self.conditions["facts"]
-        shape = run.get("schedule", {}).get("shape", "")
-        named = [
-            f"{wording.quantity(name)} {number(run[name])}"
-            for name in ("lr", "batch_size", "dataset_size", "epochs", "steps")
-            if name in run
-        ]
-        scale = self.conditions.get("scale", {}).items()
-        at = [f"{wording.quantity(name)} {number(value)}" for name, value in scale]
-        return ", ".join([*named, *([shape] if shape else []), *at])
-
     def _drawn(self) -> Sheet:
-        style = "bold green" if self.value is not None else "bold yellow"
-        notes = wording.first_notes(self.notes, "--json has all of them")
-        return Sheet(
-            parts=[
-                "",
-                Line(text=self.headline, style=style, indent=2),
-                Line(text=self.range_text, style="bold", indent=2),
-                Line(text=self.why, indent=2),
-                "",
-                facts(self.facts(), indent=2),
-                "",
-                *(Line(text=f"· {each}", indent=2) for each in notes),
-                *([""] if notes else []),
-                self.table(),
-                "",
-            ]
-        )
+        says = self.headline, self.range_text, self.why
+        told = self.facts(), self.notes
+        return answer_sheet(says, *told, self.table(), is_found=self.value is not None)
 
     def __repr__(self) -> str:
         return f"<Found: {self.headline}>"
+
+
+def answer_sheet(
+    says: Sequence[str],
+    known: Mapping[str, str],
+    notes: Sequence[str],
+    *tables: Table,
+    is_found: bool,
+) -> Sheet:
+    """Return an answer as it is printed.
+
+    It ``says`` what to type, how sure that is and why; what is ``known`` of it, the
+    first notes and the tables follow, each below an empty line.
+    """
+    styles = f"bold {'green' if is_found else 'yellow'}", "bold", ""
+    texts = zip(says, styles, strict=True)
+    shown = wording.first_notes(notes, JSON_HAS_ALL)
+    blocks: list[Sequence[Drawable]] = [
+        [Line(text=text, style=style, indent=2) for text, style in texts if text],
+        [facts(known, indent=2)] if known else [],
+        [Line(text=f"· {each}", indent=2) for each in shown],
+        *zip(tables),
+    ]
+    parts: list[Drawable | str] = [""]
+    for block in filter(None, blocks):
+        parts += [*block, ""]
+    return Sheet(parts=parts)
 
 
 def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
@@ -324,14 +333,14 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
     value, low, high, at_edge = _in_unit(seen, unit)
     sign = -1.0 if conditions.maximize else 1.0
     half_life, e_folds, missing = _what_it_does(value, unit)
-    gain, gain_low, gain_high = _shares_gained(seen)
+    gain, gain_low, gain_high = seen.share_gained
     why_null = seen.why_null
     if value is not None and low is None:
         why_null = _NO_INTERVAL
     return Found(
         name=stored.spec.name,
         knob=unit.knob.name,
-        symbol="half-life" if unit.knob.is_half_life else unit.knob.symbol,
+        symbol=unit.symbol,
         value=value,
         low=low,
         high=high,
@@ -364,17 +373,6 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         notes=(*_notes(stored, seen), *missing),
         former=stored.former,
     )
-
-
-def _shares_gained(seen: ReadOut) -> tuple[float | None, float | None, float | None]:
-    """Return what share of the loss decay gains, with the ends of its interval."""
-    if seen.gain is None or not seen.log_scale:
-        return None, None, None
-    if seen.gain_within is None:
-        return -math.expm1(-seen.gain), None, None
-    sides = (0.0, -seen.gain_within, seen.gain_within)
-    gain, low, high = (-math.expm1(-(seen.gain + side)) for side in sides)
-    return gain, low, high
 
 
 def _harms(seen: ReadOut, unit: Unit) -> tuple[Harm, ...]:

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwindle.finding.found import Found
+from dwindle.finding.found import JSON_HAS_ALL, Found
 from dwindle.report.opening import Card, Origin, View, drawn_views, value_card
 from dwindle.report.page import filled
 from dwindle.report.themes import LIGHT
 from dwindle.report.vega import Spec
 from dwindle.show import Table
 from dwindle.wording import first_notes, interval, raised
-
-JSON_HAS_ALL = "--json has all of them"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,11 @@ class Unit:
         return _runs_backwards(self.knob)
 
     @property
+    def symbol(self) -> str:
+        """What the number of the range and the answer is called."""
+        return "half-life" if self.knob.is_half_life else self.knob.symbol
+
+    @property
     def is_converted(self) -> bool:
         """Whether the training gets another number than the answer is in."""
         return self.knob is not self.typed
@@ -139,14 +144,16 @@ class Unit:
         there = self.typed_from_x(self.x_from_number(value))
         if low is None or high is None:
             return Typed(knob=self.typed, value=there, low=None, high=None)
-        ends = sorted(self._end_typed(end) for end in (low, high))
-        return Typed(knob=self.typed, value=there, low=ends[0], high=ends[1])
-
-    def _end_typed(self, end: float) -> float:
         # A half-life of 0 is a decay without limit, which has no conversion.
-        if end == (0.0 if self.runs_backwards else math.inf):
-            return 0.0 if _runs_backwards(self.typed) else math.inf
-        return self.typed_from_x(self.x_from_number(end))
+        open_, limit = (
+            0.0 if _runs_backwards(each) else math.inf
+            for each in (self.knob, self.typed)
+        )
+        ends = sorted(
+            limit if end == open_ else self.typed_from_x(self.x_from_number(end))
+            for end in (low, high)
+        )
+        return Typed(knob=self.typed, value=there, low=ends[0], high=ends[1])
 
     def _converted(self, number: float, source: Knob, target: Knob) -> float:
         found = convert(number, source.name, to=target.name, run=self.run).value

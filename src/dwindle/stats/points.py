@@ -97,3 +97,14 @@ class ReadOut:
     curve: tuple[tuple[float, float], ...] = ()
     log_scale: bool
     why_null: str | None = None
+
+    @property
+    def share_gained(self) -> tuple[float | None, float | None, float | None]:
+        """The share of the loss that decay takes off, with its 90 % limits."""
+        if self.gain is None or not self.log_scale:
+            return None, None, None
+        if self.gain_within is None:
+            return -math.expm1(-self.gain), None, None
+        sides = (0.0, -self.gain_within, self.gain_within)
+        gain, low, high = (-math.expm1(-(self.gain + side)) for side in sides)
+        return gain, low, high

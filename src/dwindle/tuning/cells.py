@@ -126,7 +126,7 @@ def cells_of_find(stored: StoredFind) -> Cells:
     names = dict.fromkeys(name for scale in scales for name in scale)
     return Cells(
         knob=unit.knob.name,
-        symbol="half-life" if unit.knob.is_half_life else unit.knob.symbol,
+        symbol=unit.symbol,
         run=run_from_facts(stored.conditions.facts),
         cells=tuple(_found_cell(stored, scale) for scale in scales),
         axes=tuple(each for each in names if len({s.get(each) for s in scales}) > 1),

@@ -8,21 +8,22 @@ from typing import Any
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
+from dwindle.finding.found import answer_sheet
 from dwindle.finding.records import Former
 from dwindle.finding.unit import place_of
 from dwindle.plain import Plain
 from dwindle.report.render import ShownWithFigure
-from dwindle.show import Column, Drawable, Line, Sheet, Table, facts
+from dwindle.show import Column, Sheet, Table
 from dwindle.stats.law import Law
 from dwindle.tuning.cells import Cell, Cells
 from dwindle.tuning.law_figure import LawFigure, LawLine
 from dwindle.wording import (
     NOTHING,
     counted,
-    first_notes,
     listed,
     measured,
     number,
+    quantities,
     quantity,
 )
 
@@ -105,7 +106,7 @@ class Tuned(ShownWithFigure, Plain):
     def scope(self) -> str:
         """What the value is for: where it is typed, and the scale."""
         at = {axis: self.target[axis] for axis in self.axes}
-        return f"{place_of(self.knob)} at {scale_text(at)}"
+        return f"{place_of(self.knob)} at {quantities(at)}"
 
     @property
     def headline(self) -> str:
@@ -130,12 +131,13 @@ class Tuned(ShownWithFigure, Plain):
             return "dwindle predict carries them to a scale: --target width=1024."
         if self.value is None:
             return ""
-        used = sum(not cell.why_not for cell in self.cells)
-        law = f"A law through {used} scales"
-        beyond = [
-            f"×{number(far)} in {quantity(name)} beyond {number(self._nearest(name))}"
-            for name, far in self.extrapolates.items()
-        ]
+        used = [cell.scale for cell in self.cells if not cell.why_not]
+        law = f"A law through {len(used)} scales"
+        beyond = []
+        for name, far in self.extrapolates.items():
+            known = [scale[name] for scale in used]
+            end = max(known) if self.target[name] > max(known) else min(known)
+            beyond.append(f"×{number(far)} in {quantity(name)} beyond {number(end)}")
         return (
             f"{law} extrapolates {listed(beyond)}."
             if beyond
@@ -159,29 +161,13 @@ class Tuned(ShownWithFigure, Plain):
         """What the figure shows, for those who cannot see it."""
         return f"{self.headline}. {self.range_text}. {self.why}"
 
-    def _nearest(self, axis: str) -> float:
-        """Return the end of the range of scales that is the nearest to the target."""
-        known = [cell.scale[axis] for cell in self.cells if not cell.why_not]
-        return max(known) if self.target[axis] > max(known) else min(known)
-
     def _drawn(self) -> Sheet:
-        style = f"bold {'green' if self.value is not None else 'yellow'}"
-        parts: list[Drawable | str] = [
-            "",
-            Line(text=self.headline, style=style, indent=2),
-        ]
-        says = (self.range_text, "bold"), (self.why, "")
-        parts += [Line(text=text, style=look, indent=2) for text, look in says if text]
-        notes = first_notes(self.notes, "--json has all of them")
-        exponents = self.exponents_text
-        parts += ["", facts(exponents, indent=2)] if exponents else []
-        parts += (
-            ["", *(Line(text=f"· {each}", indent=2) for each in notes)] if notes else []
+        says = self.headline, self.range_text, self.why
+        rules = (self.rules_table(),) if self.rules else ()
+        return answer_sheet(
+            *(says, self.exponents_text, self.notes, self.cells_table(), *rules),
+            is_found=self.value is not None,
         )
-        parts += ["", self.cells_table()]
-        if self.rules:
-            parts += ["", self.rules_table()]
-        return Sheet(parts=[*parts, ""])
 
     @property
     def exponents_text(self) -> dict[str, str]:
@@ -196,7 +182,7 @@ class Tuned(ShownWithFigure, Plain):
         """Return every scale with its best value."""
         rows = [
             (
-                scale_text(cell.scale) or "as it is",
+                quantities(cell.scale) or "as it is",
                 number(cell.value) if cell.value is not None else NOTHING,
                 f"{number(cell.low)} to {number(cell.high)}"
                 if not cell.why_not
@@ -229,12 +215,6 @@ class Tuned(ShownWithFigure, Plain):
 
     def __repr__(self) -> str:
         return f"<Tuned: {self.headline}>"
-
-
-def scale_text(scale: Mapping[str, float]) -> str:
-    """Return quantities with their numbers, in a line."""
-    # Of a built-in study a scale has more quantities than a line has room for.
-    return ", ".join(f"{quantity(n)} {number(v)}" for n, v in scale.items())
 
 
 def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
@@ -332,7 +312,7 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
             must = (
                 f"A target must say its {quantity(name)}: the trainings differ in it."
             )
-            raise UsageError(must, scale_text(target), f"Add {name}=N to --target.")
+            raise UsageError(must, quantities(target), f"Add {name}=N to --target.")
     others = [
         name
         for name, value in target.items()
