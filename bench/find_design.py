@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from stats.found_curves import cells, search
+from stats.found_curves import CELLS, search
 
 from dwindle.stats.curve import Curve
 from dwindle.stats.optimum import minima_of
@@ -130,7 +130,7 @@ def methods(*, quick):
 
 def main(searches, *, quick=False):
     """Print both tables."""
-    kinds = cells()
+    kinds = CELLS
     # The same number would be the same shift and the same random trials in all cells.
     numbers = [range(searches * at, searches * (at + 1)) for at in range(len(kinds))]
     drawn = [(c, n) for c, some in zip(kinds, numbers, strict=True) for n in some]

@@ -11,6 +11,7 @@ import dwindle
 from dwindle.errors import (
     AmbiguousNameError,
     DataFilesError,
+    RefusedError,
     UnknownNameError,
     UsageError,
 )
@@ -40,7 +41,7 @@ def sparse(seeds):
 RISING = [
     {"weight_decay": 10.0**-k, "seed": seed, "val_loss": 1 + 0.1 * k + 0.01 * seed}
     for seed in range(5)
-    for k in range(5)
+    for k in range(1, 6)
 ]
 ALONE = Planted(seeds=3, points=9, paired=False, has_seed=False)
 MIRRORED = {
@@ -62,9 +63,15 @@ def test_a_c_is_a_decay_upside_down(kind):
         for row in rows
     ]
     (cell,), (mirror,) = dwindle.fit(rows).cells, dwindle.fit(as_c).cells
+    if kind == "sparse":
+        # Their read-out claims nothing without λ = 0, but it has value and interval.
+        assert (cell.paired, cell.seeds, cell.verdict) == (True, 7, "cannot tell")
+        assert cell.low < 1e-2 < cell.high
+        assert cell.value == pytest.approx(1e-2, rel=0.1)
     other = {"at most": "at least", "at least": "at most", "low": "high", "high": "low"}
     assert mirror.verdict in (cell.verdict, other.get(cell.verdict))
     assert mirror.at_edge == other.get(cell.at_edge)
+    assert bool(cell.at_edge) == kind.endswith("end")
     turned = [x and 1 / x for x in (mirror.value, mirror.high, mirror.low)]
     # λ itself has twelve digits, and so has 1/λ.
     assert turned == [
@@ -112,35 +119,69 @@ def test_more_seeds_than_a_table_has_room_for_are_read_in_blocks():
     assert cell.value == pytest.approx(1e-2, rel=0.1)
 
 
+def dip(decay, seed, best=0.03):
+    """A parabola over ln of the decay, a level and a little noise by seed."""
+    place = math.log((decay or 1e-5) / best)
+    return 1 + 0.02 * place**2 + 0.1 * seed + 1e-3 * math.sin(9 * seed + place)
+
+
 LEVELS = (0.0, 1e-3, 1e-2, 1e-1)
 NOTHING_IN_COMMON = [
     {"wd": 10.0 ** (-seed % 3 - at / 7), "seed": seed, "loss": 1.0 + at + seed}
     for seed in range(210)
     for at in (0.1 * seed, 0.2 * seed + 1)
 ]
+OPEN = {"verdict": "cannot tell", "low": None, "high": None}
+NONE = {**OPEN, "value": None}
+# Rows, and what is claimed of their cell.
 CLAIMED = {
-    "all diverged": ([{"wd": w, "loss": NAN} for w in LEVELS], "cannot tell", 4),
+    "all diverged": ([{"wd": w, "loss": NAN} for w in LEVELS], {**NONE, "diverged": 4}),
     "all of all seeds": (
         [{"wd": w, "seed": s, "loss": NAN} for w in LEVELS for s in range(4)],
-        "cannot tell",
-        16,
+        {**NONE, "diverged": 16},
     ),
-    "one loss": (
+    "all above zero": ([{"wd": w, "loss": NAN if w else 1.0} for w in LEVELS], NONE),
+    "one λ": ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.1, "loss": 1.0}], NONE),
+    "one row": ([{"wd": 0.1, "loss": 2.0}], NONE),
+    "two rows": ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.01, "loss": 1.0}], OPEN),
+    "too many places": (NOTHING_IN_COMMON, NONE),
+    "one loss of all λ": (
+        [{"wd": w, "seed": s, "loss": 0.5} for w in LEVELS for s in range(4)],
+        {**NONE, "compared": None},
+    ),
+    "next to nothing": (
         [{"wd": w, "loss": 1 + 1e-5 * k} for w in LEVELS for k in range(12)],
-        "does not matter",
-        0,
+        {"verdict": "does not matter", "matters": "no"},
     ),
-    "too many places": (NOTHING_IN_COMMON, "cannot tell", 0),
-}
+    # That the means of three, 20 % apart, are one is no evidence. Equal rows are one.
+    "much noise": (
+        [{"wd": w, "loss": x + w / 1e5} for w in LEVELS for x in (0.8, 1.0, 1.25)],
+        {"matters": "cannot tell", "verdict": "cannot tell"},
+    ),
+    # The two that are left of five say nothing of a λ.
+    "lucky ones": (
+        [{"wd": w, "loss": x + 1e-3 * k} for k in range(5)
+         for w, x in ((1e-3, 1.2), (1e-2, 1.0), (0.1, NAN if k < 3 else 0.5))],
+        {"diverged": 3, "paired": False, "value": pytest.approx(1e-2, rel=0.5)},
+    ),
+    # A training each: no pair of them is compared, and no number settles it.
+    "lone trainings": (
+        [{"wd": w, "seed": 0, "loss": dip(w, 0)} for w in (0.01, 0.03, 0.1)],
+        {"compared": None, "noise_known": False, "needed": 2},
+    ),
+}  # fmt: skip
+
+
+def attributes(cell, names):
+    return {name: getattr(cell, name) for name in names}
 
 
 @pytest.mark.parametrize("case", CLAIMED)
-def test_where_no_value_can_be_claimed(case):
-    """Where nothing finite is left, where all are alike, where seeds share nothing."""
-    rows, verdict, diverged = CLAIMED[case]
+def test_what_is_claimed_of_few_odd_or_noisy_rows(case):
+    """No value where nothing finite is left, no claim where noise may be all."""
+    rows, claimed = CLAIMED[case]
     (cell,) = dwindle.fit(rows).cells
-    assert (cell.verdict, cell.diverged) == (verdict, diverged)
-    assert (cell.value is None) == (verdict == "cannot tell")
+    assert attributes(cell, claimed) == claimed
 
 
 ROWS = [
@@ -249,31 +290,6 @@ def test_decays_that_differ_by_a_percent_are_one_where_there_are_thousands():
     assert cell.value == pytest.approx(math.exp(-4), rel=0.05)
 
 
-def test_the_lucky_ones_of_a_decay_that_ruins_most_do_not_count():
-    """Three of five diverged at 0.1: the two that are left say nothing of it."""
-    rows = [
-        {"wd": wd, "loss": loss + 1e-3 * k}
-        for wd, losses in (
-            (1e-3, [1.2] * 5),
-            (1e-2, [1.0] * 5),
-            (1e-1, [NAN, NAN, NAN, 0.5, 0.5]),
-        )
-        for k, loss in enumerate(losses)
-    ]
-    (cell,) = dwindle.fit(rows).cells
-    assert (cell.diverged, cell.paired) == (3, False)
-    assert cell.value < 0.05
-
-
-def test_little_gain_in_much_noise_does_not_show_that_decay_does_not_matter():
-    """Three trainings each, 20 % apart: that their means are one is no evidence."""
-    rows = [{"wd": wd, "loss": loss} for wd in LEVELS for loss in (0.8, 1.0, 1.25)]
-    # Equal rows would count once.
-    rows = [{**row, "loss": row["loss"] + 1e-6 * at} for at, row in enumerate(rows)]
-    (cell,) = dwindle.fit(rows).cells
-    assert (cell.matters, cell.verdict) == ("cannot tell", "cannot tell")
-
-
 def test_what_was_measured_is_no_setting():
     """A loss or a time with few values makes no cells; a free word does."""
     rows = [
@@ -285,12 +301,6 @@ def test_what_was_measured_is_no_setting():
     assert dwindle.fit(free).columns.settings == ("stem",)
 
 
-def dip(decay, seed, best=0.03):
-    """A parabola over ln of the decay, a level and a little noise by seed."""
-    place = math.log((decay or 1e-5) / best)
-    return 1 + 0.02 * place**2 + 0.1 * seed + 1e-3 * math.sin(9 * seed + place)
-
-
 def test_what_diverges_closes_the_range():
     """Nobody can type what gives no loss: the interval ends at the first."""
     tried = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -300,8 +310,7 @@ def test_what_diverges_closes_the_range():
         for seed in range(4)
     ]
     (whole,) = dwindle.fit(rows).cells
-    assert whole.verdict == "optimum"
-    assert 0.03 < whole.high <= 0.3
+    assert (whole.verdict, 0.03 < whole.high <= 0.3) == ("optimum", True)
     # The best of those that live is the last of them: bounded, and no "at least".
     (cut,) = dwindle.fit([row for row in rows if row["wd"] != 0.1]).cells
     assert (cut.verdict, cut.at_edge, cut.high) == ("optimum", None, 0.3)
@@ -330,15 +339,6 @@ def test_one_decay_above_zero_has_no_side():
     words = shlex.split(found.command)
     low, high = (float(words[words.index(o) + 1]) for o in ("--low", "--high"))
     assert low < 0.1 < high
-
-
-def test_lone_trainings_are_asked_for_seeds_that_show_the_noise():
-    """A training each: no pair of them is compared, and no number settles it."""
-    rows = [{"wd": wd, "seed": 0, "loss": dip(wd, 0)} for wd in (0.01, 0.03, 0.1)]
-    (cell,) = dwindle.fit(rows).cells
-    assert (cell.compared, cell.noise_known, cell.needed) == (None, False, 2)
-    (asked,) = dwindle.fit(rows, compare=(0.01, 0.03)).cells
-    assert asked.compared.low is None
 
 
 SWEEP = {1e-4: 2.2, 1e-3: 1.3, 3e-3: 1.08, 0.01: 1.0, 0.03: 1.07, 0.1: 1.3, 1.0: 2.2}
@@ -387,10 +387,7 @@ def test_a_seed_that_diverged_whatever_its_decay_hides_no_other(how):
     assert (cell.verdict, cell.seeds, cell.seeds_lost) == ("optimum", 3, 1)
     assert cell.value == pytest.approx(0.01)
     assert cell.diverged > 0
-
-
-def test_most_seeds_may_be_lost():
-    """Three of five never trained: the λ of the others are no ruins for that."""
+    # Most of them may be lost, and no λ is a ruin for that.
     lost = dict.fromkeys((0, 2, 4), SWEEP)
     (alone,) = dwindle.fit([r for r in sweep(seeds=5) if r["seed"] in (1, 3)]).cells
     (cell,) = dwindle.fit(sweep(seeds=5, lost=lost)).cells
@@ -435,29 +432,38 @@ def test_two_walls_around_noise_claim_nothing():
     ]
     rows += [{"wd": wd, "seed": seed, "val_loss": NAN} for seed, wd in lost]
     assert dwindle.fit(rows).cells[0].verdict == "cannot tell"
-
-
-def test_where_no_decay_has_all_losses_no_seed_is_said_to_share_few():
-    """Each λ is lost to two of four seeds: that is the reason, not what they share."""
+    # Each λ is lost to two of four seeds: that is the reason, not what they share.
     low, high = list(SWEEP)[:3], list(SWEEP)[3:]
-    lost = {0: low, 1: low, 2: high, 3: high}
-    (cell,) = dwindle.fit(sweep(lost=lost)).cells
+    (cell,) = dwindle.fit(sweep(lost={0: low, 1: low, 2: high, 3: high})).cells
     assert (cell.value, cell.verdict, cell.seeds_lost) == (None, "cannot tell", 0)
 
 
 PAIRED = drawn(Planted(seeds=4, points=9), 20)
 
 
-def test_a_seed_can_be_pooled_or_make_cells():
-    """--ignore seed and --cells seed are done: a choice goes before a name."""
+def test_what_differs_is_pooled_or_makes_cells_on_the_word_of_the_caller():
+    """Of another setting, of a seed, of a name: a choice goes before a guess."""
+
+    def cells_of(rows, **chosen):
+        return [dict(cell.settings) for cell in dwindle.fit(rows, **chosen).cells]
+
+    dropped = [{**row, "dropout": d} for row in ROWS for d in (0.0, 0.1)]
+    assert cells_of(dropped) == [{"dropout": "0"}, {"dropout": "0.1"}]
+    assert cells_of(dropped, ignore=["dropout"]) == [{}]
     pooled = dwindle.fit(PAIRED, ignore=["seed"])
     assert (pooled.columns.seed, pooled.columns.unused) == (None, ("seed",))
     assert not pooled.cells[0].paired
-    apart = dwindle.fit(PAIRED, cells=["seed"])
-    assert [dict(cell.settings) for cell in apart.cells] == [
-        {"seed": str(seed)} for seed in range(4)
-    ]
-    assert apart.axes == ()
+    assert cells_of(PAIRED, cells=["seed"]) == [{"seed": str(s)} for s in range(4)]
+    assert dwindle.fit(PAIRED, cells=["seed"]).axes == ()
+    named = [{**r, "note": n} for r in PAIRED for n in ("a", "b")]
+    assert cells_of(named, cells=["note"]) == [{"note": "a"}, {"note": "b"}]
+    # None alike is refused, also one that has another value in every row, by its name.
+    for odd in ({"lr": 0.1}, {"dropout": 0.1}):
+        ((name, first),) = odd.items()
+        drawn_once = [{**r, name: first + at / 99} for at, r in enumerate(dropped)]
+        with pytest.raises(RefusedError) as raised:
+            dwindle.fit(drawn_once)
+        assert raised.value.asked
 
 
 @pytest.mark.parametrize("option", ["cells", "ignore"])
@@ -467,16 +473,6 @@ def test_a_column_is_one_thing(option, taken):
     with pytest.raises(UsageError) as raised:
         dwindle.fit(PAIRED, seed="seed", **{option: [taken]})
     assert raised.value.must.startswith(f"--{option}")
-
-
-def test_cells_of_names_are_cells():
-    """A chosen column of words makes cells, as one of numbers does."""
-    rows = [{**r, "note": n} for r in PAIRED for n in ("a", "b")]
-    found = dwindle.fit(rows, cells=["note"])
-    assert [dict(cell.settings) for cell in found.cells] == [
-        {"note": "a"},
-        {"note": "b"},
-    ]
 
 
 def test_a_value_that_was_tried_is_as_it_was_typed():

@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -93,47 +94,38 @@ class Cell:
         return Design(**({"low": low, "high": high, "trainings": MOST} | asked))
 
 
-def cells():
-    """Return the six cells."""
+def _cells():
     with np.load(FILE) as file:
         names = sorted({key.rpartition(".")[0] for key in file})
         tables = [(n, file[f"{n}.decay"], file[f"{n}.losses"]) for n in names]
-    return [
-        Cell(
-            name,
-            np.log(decay[1:]),
-            np.log(losses[:, 1:].astype(float)),
-            np.log(losses[:, 0].astype(float)),
-        )
-        for name, decay, losses in tables
-    ]
+    for name, decay, losses in tables:
+        logs = np.log(losses.astype(float))
+        yield Cell(name, np.log(decay[1:]), logs[:, 1:], logs[:, 0])
 
 
-@dataclass(frozen=True)
-class Searched:
-    """How a search went: factors in ln λ, and where it stopped."""
+CELLS = tuple(_cells())
+
+
+class Searched(NamedTuple):
+    """How a search went; the error is in ln λ."""
 
     trainings: int
     error: float
     covered: bool
-    stopped: str
     matters: str
     paired: bool | None
-    points: list[Point]
 
 
 def search(loss, truth, design):
     """Search to the end."""
     points = []
-    while not (proposal := next_points(points, design)).stopped_because:
-        points += [Point(x=x, seed=s, loss=loss(x, s)) for x, s in proposal.points]
+    while asked := next_points(points, design).points:
+        points += [Point(x=x, seed=s, loss=loss(x, s)) for x, s in asked]
     found = read_out(points, design)
     return Searched(
         trainings=len(points),
         error=math.log(found.value) - truth,
         covered=found.low is None or found.low <= math.exp(truth) <= found.high,
-        stopped=proposal.stopped_because,
         matters=found.matters,
         paired=found.paired,
-        points=points,
     )

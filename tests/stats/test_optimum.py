@@ -1,4 +1,4 @@
-"""The best λ on a curve: exact cases, laws, edges."""
+"""A curve from raw losses, what is read between its λ, and its best λ: cases, laws."""
 
 import math
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracle.curve_by_loops import cubic_minimum
 from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
-from dwindle.stats.curve import Curve, read_losses
+from dwindle.stats.curve import Curve, curve_from_losses, read_log_losses, read_losses
 from dwindle.stats.optimum import (
     INTERPOLATION_FLOOR,
     draw_optima,
@@ -21,6 +21,8 @@ from dwindle.stats.student import half_width
 GRID = np.arange(13) * STEP
 SEED = st.integers(0, 10**6)
 KIND = st.sampled_from(sorted(POPULATIONS))
+DECAY = np.array([0.0, 0.01, 0.1, 1.0])
+LOSSES = np.array([[4.0, 3.0, 2.0, 5.0], [4.5, 3.5, 2.5, 5.5]])
 
 
 def curve_of(losses, log_decay=GRID):
@@ -33,9 +35,86 @@ def curve_of(losses, log_decay=GRID):
 
 
 def simulated(kind, seed, seeds=5):
-    generator = np.random.default_rng(seed)
-    losses, _ = draw_curves(POPULATIONS[kind], generator, seeds=seeds)
-    return losses
+    return draw_curves(POPULATIONS[kind], np.random.default_rng(seed), seeds=seeds)[0]
+
+
+def changed(place, loss, losses=LOSSES):
+    """Losses of which those of a place, (seed, λ), are another one."""
+    found = np.array(losses)
+    found[place] = loss
+    return found
+
+
+def test_a_curve_keeps_candidates_apart_from_what_is_none():
+    """λ = 0 is the reference; a λ that lost a seed is named; all else stays."""
+    curve = curve_from_losses(DECAY, LOSSES, seeds=(7, 3))
+    assert curve.log_decay == pytest.approx(np.log(DECAY[1:]))
+    assert curve.losses.tolist() == LOSSES[:, 1:].tolist()
+    assert curve.without_decay.tolist() == [4.0, 4.5]
+    part = curve.only((3,))
+    assert (part.seeds, part.has_spread) == ((3,), False)
+    assert part.losses.tolist() == [[3.5, 2.5, 5.5]]
+    assert part.without_decay.tolist() == [4.5]
+    for lost in (np.nan, np.inf):
+        fewer = curve_from_losses(DECAY, changed((0, 2), lost))
+        assert (fewer.dropped, fewer.losses.shape) == ((0.1,), (2, 2))
+    assert curve_from_losses(DECAY, np.full((2, 4), np.nan)) is None
+    assert curve_from_losses(DECAY, np.empty((0, 4))) is None
+    # A seed without a loss at λ = 0 keeps its curve, and is not compared.
+    alone = curve_from_losses(DECAY, changed((0, 0), np.nan))
+    assert (alone.compared, alone.losses.shape) == ((1,), (2, 3))
+    diverged = curve_from_losses(DECAY, changed(np.s_[:, 0], np.inf))
+    assert np.isinf(diverged.without_decay).all()
+    missing = curve_from_losses(DECAY, changed(np.s_[:, 0], np.nan))
+    assert missing.without_decay is None
+
+
+def test_networks_at_chance_are_replaced_where_it_is_not_their_decay():
+    """By what seed and λ predict; where half of the seeds are at chance, they count."""
+    losses = np.outer([1.0, 1.3, 0.8], [0.5, 0.4, 0.2, 0.9])
+    dead = (changed(at, 2.31, losses) for at in ((1, 2), (2, 0)))
+    one, none = (
+        curve_from_losses(DECAY, each, untrained=each == 2.31) for each in dead
+    )
+    np.testing.assert_allclose(one.losses, losses[:, 1:], rtol=1e-12)
+    assert (one.left_out, one.dropped) == (1, ())
+    # Without decay it is no loss to gain from.
+    assert (none.compared, none.left_out) == ((0, 1), 0)
+    assert none.without_decay[2] == np.inf
+    half = changed(np.s_[:2, 3], 2.31, np.tile(LOSSES[:1], (4, 1)))
+    ruined = curve_from_losses(DECAY, half, untrained=half == 2.31)
+    assert ruined.losses[:, 2].tolist() == [2.31, 2.31, 5.0, 5.0]
+    assert ruined.left_out == 0
+    assert curve_from_losses(DECAY, half, untrained=np.ones((4, 4), bool)) is None
+
+
+def test_a_reading_dips_no_deeper_than_a_parabola_between_two_points():
+    """Where the spline swings far below both λ, curvature · gap² / 8 is the most."""
+    # At 3 the slope rises by 0.3 over 1.5: a curvature of 0.2, over a gap of 2.
+    logs = np.array([[10.0, 0.0, 0.0, 0.3, 10.0]])
+    curve = curve_of(np.exp(logs), [0.0, 1.0, 3.0, 4.0, 5.0])
+    read = [read_log_losses(curve, np.array([at]))[0] for at in np.linspace(1, 3, 50)]
+    assert min(read) == pytest.approx(-0.2 * 2**2 / 8)
+    assert max(read) == 0
+
+
+@given(KIND, SEED, st.integers(0, 12))
+def test_a_reading_is_the_loss_where_it_was_trained(kind, seed, index):
+    """On the grid what was measured; beyond it that of its end, with a flag."""
+    curve = curve_of(simulated(kind, seed))
+    places = {float(GRID[index]): index, -5.0: 0, 40.0: 12}
+    for place, at in places.items():
+        reading = read_losses(curve, place)
+        assert reading.values == pytest.approx(curve.losses[:, at])
+        assert reading.beyond == (place in (-5.0, 40.0))
+
+
+def test_between_grid_points_the_log_loss_is_interpolated():
+    """Where the log loss is a cubic, the reading is exact, the steep wall included."""
+    curve = curve_of(np.exp(0.002 * (GRID - 3) ** 3)[None])
+    wall = GRID[-1] - 0.4
+    expected = math.exp(0.002 * (wall - 3) ** 3)
+    assert read_losses(curve, wall).values[0] == pytest.approx(expected, rel=1e-12)
 
 
 @given(KIND, SEED)
@@ -45,31 +124,15 @@ def test_the_cubic_is_the_one_that_loops_find(kind, seed):
     inner = mean.copy()
     inner[[0, -1]] = mean.max() + 1  # the oracle has no rule for edges
     found = float(locate_minima(GRID, inner[None])[0])
-    low = GRID[inner.argmin()]
-    by_hand = None
+    center = int(inner.argmin())
+    start = min(max(0, center - 2), 8)
     try:
         by_hand = cubic_minimum(GRID.tolist(), inner.tolist())
     except ValueError:  # no bowl inside of the window
-        assert found in (low, *_window_ends(int(inner.argmin())))
+        assert found in GRID[[center, start, start + 4]]
     else:
         # Ternary search stops at the square root of the float's precision.
         assert found == pytest.approx(by_hand, abs=1e-6)
-
-
-def _window_ends(center):
-    start = min(max(0, center - 2), 8)
-    return GRID[start], GRID[start + 4]
-
-
-@given(st.floats(-0.3, 0.3), st.floats(0.1, 5), st.floats(-0.2, 0.2))
-def test_an_exact_cubic_is_found_exactly(place, curvature, skew):
-    """On a cubic the interpolated minimum is its minimum, between the grid points."""
-    u = GRID - GRID[6] - place
-    losses = curvature * u**2 * (1 + skew * u / 3)
-    losses = np.where(np.abs(GRID - GRID[6]) < 2.5 * STEP, losses, 1e3)
-    assert locate_minima(GRID, losses[None])[0] == pytest.approx(
-        GRID[6] + place, abs=1e-7
-    )
 
 
 @given(KIND, SEED, st.floats(0.01, 100), st.floats(-20, 20), st.floats(-0.5, 5))
@@ -86,20 +149,17 @@ def test_neither_units_nor_what_all_decays_share_matter(
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-@given(KIND, SEED)
-def test_the_interval_holds_its_value_and_the_floor(kind, seed):
-    """The limits lie at least the interpolation floor away from the optimum."""
-    optimum = measure_optimum(curve_of(simulated(kind, seed)))
-    assert optimum.low <= optimum.log_decay - INTERPOLATION_FLOOR + 1e-12
-    assert optimum.high >= optimum.log_decay + INTERPOLATION_FLOOR - 1e-12
-
-
 def test_without_noise_only_the_floor_is_left():
-    """Five equal seeds give x̂ ± 0.12 and not a width of zero."""
+    """Five equal seeds give x̂ ± 0.12; gaps of three steps give three times as much."""
     bowl = np.exp(0.1 * (GRID - GRID[6] - 0.2) ** 2)
-    optimum = measure_optimum(curve_of([bowl] * 5))
-    assert optimum.log_decay - optimum.low == pytest.approx(0.12, abs=1e-6)
-    assert optimum.high - optimum.log_decay == pytest.approx(0.12, abs=1e-6)
+    fine = [0, 2, 5, 6, 7, 9, 12]
+    for kept, steps in (([*range(13)], 1), (fine, 3)):
+        optimum = measure_optimum(curve_of([bowl[kept]] * 5, GRID[kept]))
+        # A cubic over the gaps is not trusted: a parabola of the three is.
+        assert optimum.log_decay == pytest.approx(GRID[6] + 0.2, abs=1e-7)
+        ends = optimum.log_decay - optimum.low, optimum.high - optimum.log_decay
+        floor = steps * INTERPOLATION_FLOOR
+        assert ends == pytest.approx((floor, floor), abs=1e-6)
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 8])
@@ -109,58 +169,38 @@ def test_draws_of_parabolas_are_student_t_around_the_mean_of_their_minima(seeds)
     curve = curve_of([np.exp((GRID - at) ** 2 / 9) for at in minima])
     draws = draw_optima(curve, draws=40000)
     half = half_width(minima)
-    low, high = np.quantile(draws - minima.mean(), (0.05, 0.95))
+    found = np.quantile(draws - minima.mean(), (0.05, 0.95))
     # 40000 draws know a quantile of t with 2 degrees of freedom to about 2 %.
-    assert (low, high) == (
-        pytest.approx(-half, rel=0.05),
-        pytest.approx(half, rel=0.05),
-    )
+    assert found == pytest.approx([-half, half], rel=0.05)
+    assert (draw_optima(curve, draws=40000) == draws).all()
+    assert (draw_optima(curve, draws=40000, generator_seed=5) != draws).any()
 
 
-def test_findings_repeat_exactly():
-    """The same curve and generator seed give the same limits, another seed others."""
-    curve = curve_of(simulated("sgd wide", 1))
-    one, again = measure_optimum(curve), measure_optimum(curve)
-    assert (one.low, one.high) == (again.low, again.high)
-    assert measure_optimum(curve, generator_seed=5).low != one.low
-
-
-@pytest.mark.parametrize(
-    ("slope", "edge"), [(1.0, "low"), (-1.0, "high")], ids=["rising", "falling"]
-)
-def test_the_lowest_loss_at_an_edge_is_only_a_bound(slope, edge):
-    """A curve that falls to its end says on which side its optimum lies."""
-    losses = [5 + slope * GRID / 10 + 0.01 * s for s in range(5)]
-    assert measure_optimum(curve_of(losses)).at_edge == edge
-
-
-def test_a_limit_beyond_the_grid_is_open():
-    """Seeds whose minima scatter beyond the last λ leave the upper limit open."""
+def test_what_lies_beyond_the_grid_is_a_bound_or_open():
+    """A curve that falls to an end has its best λ there or beyond; so may a limit."""
+    for slope, edge in ((1.0, "low"), (-1.0, "high")):
+        falling = curve_of([5 + slope * GRID / 10 + 0.01 * s for s in range(5)])
+        assert measure_optimum(falling).at_edge == edge
     minima = GRID[11] + STEP * np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
     optimum = measure_optimum(curve_of([1 + (GRID - at) ** 2 for at in minima]))
-    assert optimum.at_edge is None
-    assert optimum.high == math.inf
+    assert (optimum.at_edge, optimum.high) == (None, math.inf)
     assert GRID[0] < optimum.low < GRID[11]
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_fewer_than_three_seeds_have_a_place_and_no_interval(seeds):
-    """One or two seeds give the point value only."""
-    optimum = measure_optimum(curve_of(simulated("sgd wide", 0, seeds)))
-    assert optimum.log_decay > 0
-    assert (optimum.low, optimum.high) == (None, None)
-
-
-@pytest.mark.parametrize("points", [1, 2, 3, 4])
-def test_grids_too_short_for_a_cubic_still_have_a_lowest_point(points):
-    """Fewer than five points bracket an optimum, and the interval is that bracket."""
-    grid = GRID[:points]
-    bowl = np.exp((grid - grid[points // 2]) ** 2)
-    optimum = measure_optimum(curve_of([bowl, 1.1 * bowl, bowl], grid))
-    assert optimum.log_decay == pytest.approx(grid[points // 2], abs=1e-9)
-    assert optimum.coarse
-    assert optimum.low <= max(grid[0], optimum.log_decay - STEP)
-    assert optimum.high >= min(grid[-1], optimum.log_decay + STEP)
+def test_few_seeds_have_no_interval_and_few_points_their_bracket():
+    """One or two seeds give a place; fewer than five points bracket an optimum."""
+    for seeds in (1, 2):
+        optimum = measure_optimum(curve_of(simulated("sgd wide", 0, seeds)))
+        assert optimum.log_decay > 0
+        assert (optimum.low, optimum.high) == (None, None)
+    for points in (1, 2, 3, 4):
+        grid = GRID[:points]
+        bowl = np.exp((grid - grid[points // 2]) ** 2)
+        optimum = measure_optimum(curve_of([bowl, 1.1 * bowl, bowl], grid))
+        assert optimum.log_decay == pytest.approx(grid[points // 2], abs=1e-9)
+        assert optimum.coarse
+        assert optimum.low <= max(grid[0], optimum.log_decay - STEP)
+        assert optimum.high >= min(grid[-1], optimum.log_decay + STEP)
 
 
 @pytest.mark.parametrize("skip", [2, 3, 4, 6])
@@ -180,24 +220,12 @@ def test_a_coarse_grid_never_has_a_tight_interval(skip):
     assert other.low <= one.log_decay <= other.high
 
 
-def test_gaps_beside_the_fine_middle_widen_the_floor():
-    """A cubic over gaps of three steps is not trusted: a parabola of the three is."""
-    grid = GRID[[0, 2, 5, 6, 7, 9, 12]]
-    bowl = np.exp(0.1 * (grid - GRID[6] - 0.2) ** 2)
-    optimum = measure_optimum(curve_of([bowl] * 5, grid))
-    assert optimum.log_decay == pytest.approx(GRID[6] + 0.2, abs=1e-9)
-    half = INTERPOLATION_FLOOR * 3
-    ends = [optimum.log_decay - optimum.low, optimum.high - optimum.log_decay]
-    assert ends == pytest.approx([half, half], abs=1e-6)
-
-
 def test_a_side_that_explodes_does_not_move_the_optimum():
     """A tenfold loss two points left of the minimum bends no parabola of three points.
 
     Fitted to losses instead of their logarithms it lay 0.4 too high in ln λ.
     """
-    bowl = 0.1 * np.exp(0.05 * (GRID - GRID[7]) ** 2)
-    wild = bowl.copy()
+    wild = 0.1 * np.exp(0.05 * (GRID - GRID[7]) ** 2)
     wild[:6] = [0.9, 0.8, 1.1, 0.9, 1.0, 0.7]
     seeds = [factor * wild for factor in (0.95, 1.0, 1.02, 1.05)]
     optimum = measure_optimum(curve_of(seeds))
@@ -218,26 +246,6 @@ def test_the_loss_at_the_optimum_is_one_that_its_neighbors_allow(kind, seed, ski
     assert (read <= beside.max(axis=1) * (1 + 1e-9)).all()
     bends = np.abs(np.diff(np.log(losses), n=2, axis=1)).max(axis=1)
     assert (read >= beside.min(axis=1) * np.exp(-bends / 8) * (1 - 1e-9)).all()
-
-
-def test_a_reading_invents_no_loss_between_far_points():
-    """Decays a factor 31.6 apart before a wall: no reading is below all trainings."""
-    x = np.log([1e-4, 3.2e-3, 0.1, 3.16, 100.0, 3162.0])
-    losses = np.array([[2.17, 2.165, 2.160, 2.345, 2.303, 2.303]])
-    curve = curve_of(losses, x)
-    read = [read_losses(curve, place).values[0] for place in np.linspace(x[0], x[-1])]
-    assert min(read) > 2.1
-    assert max(read) < 2.4
-
-
-def test_a_fine_grid_gets_a_window_of_the_same_width():
-    """At a sixth of a decade nine points enter the fit, so a bump is smoothed over."""
-    grid = np.arange(25) * STEP / 2
-    bowl = (grid - grid[12]) ** 2
-    bumped = bowl.copy()
-    bumped[13] -= 0.3  # now the lowest point of all, against its neighbors' vote
-    place = locate_minima(grid, bumped[None])[0]
-    assert abs(place - grid[12]) < 0.5 * abs(grid[13] - grid[12])
 
 
 @pytest.mark.parametrize(("center", "first"), [(12, 8), (1, 0), (23, 16)])

@@ -52,9 +52,8 @@ def test_sums_over_seeds_give_the_process_of_the_textbook(pairs, alike):
     assert process.x.min() == x[np.isfinite(x)].min() - BELOW
     keep = np.full(len(x), fill_value=True)
     for read in (process, process.flattened()):
-        near = pytest.approx(
-            textbook(read, keep), abs=1e-7
-        )  # the basis is right to 1e-8
+        # The basis is right to 1e-8.
+        near = pytest.approx(textbook(read, keep), abs=1e-7)
         assert read.mean_curve(PLACES) == near
     without = process.minima_without(range(1, 6))
     for seed, minimum in enumerate(without, start=1):

@@ -168,9 +168,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
         why = "no λ > 0 has a finite loss from every seed that was trained there"
         return Fitted(cell=replace(cell, why=why))
     curve = table.curve
-    # By the cell, not by its place in a file: more rows elsewhere change no interval.
-    seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
-    optimum = measure_optimum(curve, generator_seed=seed)
+    optimum = measure_optimum(curve, generator_seed=_generator_seed(cell))
     walls = losses.walls(optimum.log_decay, curve.log_decay.tolist())
     read = read_between(losses, curve, optimum) if curve.has_spread else optimum
     cell = _placed(replace(cell, seeds=table.seeds), losses, read, walls)
@@ -189,6 +187,11 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
         weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
         cell = _judged_by_ends(cell, losses, beaten, walls, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)
+
+
+def _generator_seed(cell: FittedCell) -> int:
+    # By the cell, not by its place in a file: more rows elsewhere change no interval.
+    return zlib.crc32(repr(sorted(cell.scale.items())).encode())
 
 
 def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
@@ -385,7 +388,10 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
         return Fitted(cell=replace(cell, why="no λ > 0 has a finite loss"))
     scaled = np.log if losses.log_scale else np.asarray
     found = read_unpaired(
-        np.array(places), scaled(np.array(values)), scaled(np.array(without))
+        np.array(places),
+        scaled(np.array(values)),
+        scaled(np.array(without)),
+        generator_seed=_generator_seed(cell),
     )
     optimum = found.optimum
     walls = losses.walls(optimum.log_decay, places)

@@ -58,12 +58,18 @@ class _Means:
 
 
 def read_unpaired(
-    log_decay: FloatArray, values: FloatArray, without: FloatArray
+    log_decay: FloatArray,
+    values: FloatArray,
+    without: FloatArray,
+    *,
+    generator_seed: int = 0,
 ) -> Unpaired:
     """Read the lowest place of unpaired trainings off a smooth curve.
 
     ``values`` are losses or log losses, on the scale on which noise is even, at ln λ of
-    two places or more; ``without`` are those without decay, if there are any.
+    two places or more; ``without`` are those without decay, if there are any. Cells
+    that share no training have another ``generator_seed`` each: with one for all their
+    draws would move together, and an exponent would seem to be known exactly.
     """
     cell = _averaged(log_decay, values)
     fine = np.linspace(cell.places[0], cell.places[-1], _FINE)
@@ -76,7 +82,7 @@ def read_unpaired(
     low, high = _limits(fine, place, drawn)
     # As many as those of seeds, with which they may make a slope.
     draws = np.quantile(drawn, (np.arange(DRAWS) + 0.5) / DRAWS)
-    np.random.default_rng(0).shuffle(draws)
+    np.random.default_rng(generator_seed).shuffle(draws)
     optimum = replace(_optimum(place, cell.places, draws), low=low, high=high)
     noise, chances, gains = _against_a_flat_line(cell, without)
     return Unpaired(optimum=optimum, noise=noise, chances=chances, gains=gains)
