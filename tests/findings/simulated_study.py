@@ -77,21 +77,14 @@ def simulated_rows(
         losses, without = draw_curves(
             flattened, generator, seeds=spec.seeds, noise=noise, shift=shift
         )
-        rows += _rows(spec, scale, losses, without)
+        table = np.concatenate([without[:, None], losses], axis=1)
+        decays = [0.0, *np.geomspace(spec.low, spec.high, spec.points).tolist()]
+        rows += [
+            (spec.trial(scale, decay, seed), ended(float(loss)))
+            for seed, of_seed in enumerate(table)
+            for decay, loss in zip(decays, of_seed, strict=False)  # 13 λ, or fewer
+        ]
     return rows
-
-
-def _rows(
-    spec: StudySpec, scale: Scale, losses: np.ndarray, without: np.ndarray
-) -> list[tuple[Trial, Outcome]]:
-    grid = np.geomspace(spec.low, spec.high, spec.points)
-    decays = [0.0, *(float(decay) for decay in grid)]
-    table = np.concatenate([without[:, None], losses], axis=1)
-    return [
-        (spec.trial(scale, decay, seed), ended(float(table[seed, column])))
-        for seed in range(spec.seeds)
-        for column, decay in enumerate(decays)
-    ]
 
 
 def ended(loss: float) -> Outcome:
