@@ -59,7 +59,7 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
     make: Make,
     called: str,
     *,
-    seed: Callable[[int], object],
+    set_seed: Callable[[int], object],
     model_of: Callable[[Any], object],
     results_of: Callable[[Any, Ask], Mapping[str, object]],
     metric: str,
@@ -76,9 +76,9 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
     """
     signature, last = signature_of(make), list[Callable[[], object]]()
 
-    def train(weight_decay: float, number: int) -> object:
-        ask = Ask(weight_decay=weight_decay, seed=number)
-        seed(number)
+    def train(weight_decay: float, seed: int) -> object:
+        ask = Ask(weight_decay=weight_decay, seed=seed)
+        set_seed(seed)
         made = make(**signature.arguments(ask))
         model = model_of(made)
         if model is not None and last and model is last.pop()():
@@ -86,7 +86,7 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
             remedy = f"Make it inside of {called}; the seed is set before the call."
             raise UsageError(must, "the model of the training before", remedy)
         last[:] = [weakref.ref(model)]
-        seed(number)
+        set_seed(seed)
         results = results_of(made, ask)
         if metric in results:
             return results[metric]
@@ -159,7 +159,7 @@ def find_with_trainer(
     return _find(
         make_trainer,
         "make_trainer",
-        seed=set_seed,
+        set_seed=set_seed,
         model_of=lambda trainer: trainer.model,
         results_of=results_of,
         metric=metric,
@@ -221,7 +221,7 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
     return _find(
         make_module,
         "make_module",
-        seed=partial(seed_everything, workers=True, verbose=False),
+        set_seed=partial(seed_everything, workers=True, verbose=False),
         model_of=lambda module: module,
         results_of=results_of,
         metric=metric,
@@ -278,7 +278,7 @@ def find_with_keras(
     return _find(
         make_model,
         "make_model",
-        seed=keras.utils.set_random_seed,
+        set_seed=keras.utils.set_random_seed,
         model_of=lambda model: model,
         results_of=results_of,
         metric=metric,

@@ -15,17 +15,11 @@ _ASKED_STEPS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """What the user says of a run, and what a loop over batches knows of itself.
+    """What the user says of a run, which is believed, and what a loop knows of itself.
 
-    What the user says is believed; else the loop is asked.
-
-    Args:
-        said: Facts of the user; ``batch_size`` is that of one batch, ``steps`` are real
-            updates.
-        batches: Batches of an epoch, if the loop knows.
-        epochs: Epochs of the run, if the loop knows.
-        gathered: Batches whose gradients make one update, at least 1.
-
+    ``said`` has the ``batch_size`` of one batch, and ``steps`` that are real updates.
+    The loop has so many ``batches`` of an epoch and ``epochs``, if it knows; those
+    that are ``gathered``, at least 1, make one update.
     """
 
     said: Run
@@ -69,13 +63,7 @@ def lr_range(
     """Return the least and the largest lr of the run; None if it cannot be known.
 
     A number is taken to be the peak, since most callbacks that set the lr start or end
-    there; once the optimizer has made steps, it may be anything.
-
-    Args:
-        optimizer: A Keras optimizer; Any, since Keras ships no types.
-        batches: Batches of the whole run, if they are known.
-        is_new: Whether the optimizer has made no step yet.
-        peak_is_given: Whether the user has said the peak.
+    there; once the optimizer has made steps (``is_new``), it may be anything.
 
     Raises:
         MissingFactError: If the peak of a schedule is asked for, and neither it nor the

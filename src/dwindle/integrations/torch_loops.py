@@ -94,16 +94,10 @@ def facts_of_loop(
 def examples_of_a_pass(
     *, batches: int, batch_size: int, dataset_size: int | None
 ) -> int:
-    """Examples that one pass of a loop sees.
+    """Return the examples that one pass of a loop sees.
 
-    It is the size of the data where that makes so many batches. It is less where the
-    last batch is dropped or the pass is cut short, and more where examples are drawn
-    repeatedly: then whole batches are counted.
-
-    Args:
-        batches: Batches of one pass.
-        batch_size: Examples of a whole batch.
-        dataset_size: Examples that there are, if anybody knows.
+    It is the size of the data where that makes so many batches; else whole batches are
+    counted: the last one is dropped, or examples are drawn repeatedly.
 
     Example:
         >>> examples_of_a_pass(batches=4, batch_size=32, dataset_size=100)
@@ -234,14 +228,8 @@ class Wish:
 class Paced:
     """A scheduler at the pace of its loop, to be followed by the optimizer's steps.
 
-    The controller finds the peak lr by following a copy of the scheduler over the run.
-    Some loops step it several times at each step of the optimizer, some once an epoch.
-
-    Args:
-        scheduler: The scheduler; it is never stepped itself.
-        times: How often the loop steps it at a time.
-        every: At every so many optimizer steps.
-
+    Some loops step it several times at a time (``times``), some at every so many
+    optimizer steps (``every``). The scheduler itself is never stepped.
     """
 
     def __init__(self, scheduler: Any, *, times: int = 1, every: int = 1) -> None:

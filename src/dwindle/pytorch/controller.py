@@ -151,7 +151,10 @@ class DecayController:
         run = run_with(run, **facts)
         check_batch_size(run.batch_size)
         lr_peak = run.lr if lr_peak is None else lr_peak
-        self._target = Target.of(half_life, penalty, schedule=schedule, run=run)
+        read = None if half_life is None else read_half_life(half_life)
+        self._target = Target(
+            half_life=read, penalty=penalty, schedule=schedule, run=run
+        )
         self._begun_with = run.batch_size
         self._half_life_begun_with = self._target.as_dict()["half_life"]
         self._scheduler = scheduler
@@ -161,7 +164,7 @@ class DecayController:
         if is_held(self.optimizer):
             raise refused("held-already", optimizer=type(self.optimizer).__name__)
         with missing_facts_of(_CALLER, has_epochs=True):
-            self._target.ask_for_facts()  # and then for those of the scheduler
+            _ = self.half_life_steps  # its facts first, then those of the scheduler
             plans = plan_groups(self.optimizer, self._target, self._peaks())
         self._hold = Hold(self.optimizer, plans)
         # A scheduler that is built after this writes its peak into the groups.

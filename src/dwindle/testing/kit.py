@@ -269,7 +269,8 @@ def _measured(subject: Subject, half_life_steps: int) -> float:
 
 def _refused(factory: Factory, why: str) -> Certificate:
     try:
-        name = _class_of(Subject(factory=factory, dtype=torch.float32).alone())
+        alone = Subject(factory=factory, dtype=torch.float32)
+        name = _class_of(alone.build([{"params": alone.weights(0)}]))
     except CannotPlayError:
         name = getattr(factory, "__qualname__", str(factory))
     return Certificate(optimizer=name, refused=why)

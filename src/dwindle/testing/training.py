@@ -68,10 +68,6 @@ class Subject:
         except Exception as error:  # an optimizer may raise anything
             raise CannotPlayError(said(error)) from error
 
-    def alone(self) -> torch.optim.Optimizer:
-        """Return the optimizer of two matrices."""
-        return self.build([{"params": self.weights(0)}])
-
 
 class Training:
     """Owns the weights, the optimizer and, unless it is alone, its controller.
@@ -93,7 +89,11 @@ class Training:
     ) -> None:
         seeds = range(len(groups))
         self.weights = weights or [subject.weights(seed) for seed in seeds]
-        self.started = [[start_of(w) for w in pair] for pair in self.weights]
+        # Copies in float64, also of a weight that is in float64 already.
+        self.started = [
+            [weight.detach().to(torch.float64, copy=True) for weight in pair]
+            for pair in self.weights
+        ]
         self.bystanders = [subject.bystander(seed) for seed in seeds]
         self.optimizer = subject.build(
             [
@@ -208,11 +208,6 @@ def asked_e_folds(shares: Iterable[float], *, scale: float = 1.0) -> float:
     """
     shrink = shrink_from_half_life(HALF_LIFE_STEPS / scale)
     return -math.fsum(math.log1p(-shrink * share) for share in shares)
-
-
-def start_of(weight: torch.Tensor) -> torch.Tensor:
-    """Return a copy in float64, also of a weight that is in float64 already."""
-    return weight.detach().to(torch.float64, copy=True)
 
 
 def said(error: Exception) -> str:

@@ -13,7 +13,7 @@ from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.number_formats import DEAD_BELOW
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould
-from dwindle.pytorch.holding.hold import GroupPlan, Hold, refused_without_hooks
+from dwindle.pytorch.holding.hold import GroupPlan, Hold
 from dwindle.pytorch.options import (
     KNOB,
     Options,
@@ -102,7 +102,7 @@ class HeldTrials:
         kept = [(1 - _SHRINK) ** (step + 1) for step in range(len(_LRS))]
         found = self._follow(programme, plans, kept)
         if not any(hold.steps_done for hold in holds):
-            raise refused_without_hooks(self._optimizer)
+            raise refused("no-hooks", optimizer=type(self._optimizer).__name__)
         return found
 
     def when_pulled(self, plans: Sequence[GroupPlan]) -> list[Deviation | None]:

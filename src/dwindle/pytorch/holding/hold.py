@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.number_formats import exact_shrink
-from dwindle.errors import CheckpointError, RangeError, RefusedError
+from dwindle.errors import CheckpointError, RangeError
 from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.refusals import refused
 from dwindle.wording import number
@@ -86,11 +86,6 @@ class GroupPlan:
         """The lr that the half-life belongs to; None where it holds at every lr."""
         return None if self.rate is None else self.rate.lr_peak
 
-    @property
-    def lr_top(self) -> float:
-        """The lr from which on a step decays faster than asked."""
-        return math.inf if self.lr_peak is None else self.lr_peak * _ROOM
-
 
 class Hold:
     """All that changes from step to step while an optimizer is held.
@@ -127,7 +122,7 @@ class Hold:
         """
         optimizer, self.owner = self.optimizer, owner
         if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
-            raise refused_without_hooks(optimizer)
+            raise refused("no-hooks", optimizer=type(optimizer).__name__)
 
         def before_step(_: Optimizer, args: Any, kwargs: Any) -> None:  # Any: of step
             before()
@@ -211,7 +206,8 @@ class Hold:
             self.lr_seen[at], self.rose_at = lr, self.steps_done
         elif lr < _FALLEN * self.lr_seen[at]:
             self.has_fallen = True
-        if lr > plan.lr_top and not self._warned:
+        top = math.inf if plan.lr_peak is None else plan.lr_peak * _ROOM
+        if lr > top and not self._warned:  # it decays faster than asked
             self._warn(lr, plan)
         return lr
 
@@ -323,11 +319,6 @@ def was_skipped(optimizer: Optimizer) -> bool:
     """Return whether AMP skipped the step inside of the fused optimizer."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
-
-
-def refused_without_hooks(optimizer: Optimizer) -> RefusedError:
-    """Return the error for an optimizer whose step calls no hooks."""
-    return refused("no-hooks", optimizer=type(optimizer).__name__)
 
 
 def saved(hold: Hold) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
 
-from dwindle.decay.decay_rate import POWERS, DecayRate, read_half_life
+from dwindle.decay.decay_rate import POWERS, DecayRate
 from dwindle.decay.half_life import HalfLife, shrink_from_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, RefusedError, UnknownNameError, UsageError
@@ -56,19 +55,6 @@ class Target:
         if self.schedule not in POWERS:
             raise UnknownNameError.among("schedule", self.schedule, tuple(POWERS))
 
-    @classmethod
-    def of(
-        cls,
-        half_life: str | HalfLife | None,
-        penalty: float | None,
-        *,
-        schedule: str,
-        run: Run,
-    ) -> Self:
-        """Read what a user wrote; a half-life without a clock is refused."""
-        read = None if half_life is None else read_half_life(half_life)
-        return cls(half_life=read, penalty=penalty, schedule=schedule, run=run)
-
     @property
     def needs_peak(self) -> bool:
         """Whether the decay of a step depends on the largest lr of the run."""
@@ -78,10 +64,6 @@ class Target:
     def half_life_steps(self) -> float | None:
         """The half-life in optimizer steps; None where a penalty is held."""
         return None if self.half_life is None else self.half_life.in_steps(self.run)
-
-    def ask_for_facts(self) -> None:
-        """Raise what half_life_steps raises, before anything is looked at."""
-        _ = self.half_life_steps
 
     def rate(self, *, decay_scale: float, lr_peak: float | None) -> DecayRate:
         """Return what a step has to take where the decay is multiplied (above 0)."""

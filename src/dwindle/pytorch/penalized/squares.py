@@ -22,14 +22,9 @@ Factors = tuple[float, ...]
 def weighted_squares(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
     """Return ``Σ_j factor_j · Σ |tensor_j|²`` as a tensor of no dimensions.
 
-    Args:
-        tensors: Of any shapes, formats and devices; one or more. Sharded ones (DTensor)
-            are summed over all of their shards, by one small all-reduce per layout.
-        factors: One for each tensor.
-
-    Returns:
-        The sum on the device of the first tensor, differentiable as often as wished.
-
+    They may have any shapes, formats and devices. Sharded ones (DTensor) are summed
+    over all shards, by one small all-reduce per layout. The sum is on the device of the
+    first tensor, and differentiable as often as wished.
     """
     found: Tensor = _WeightedSquares.apply(tuple(factors), *tensors)  # type: ignore[no-untyped-call] # torch types no apply
     return found
