@@ -314,11 +314,9 @@ class WriterLock:
     def _refuse_other_files(self, store: Path) -> None:
         """Refuse a link and a file that is not ours: its text would be replaced."""
         try:
-            facts = self._path.lstat()
+            facts = self._path.lstat()  # of a link itself, which is no regular file
         except FileNotFoundError:
             return
-        if stat.S_ISLNK(facts.st_mode):
-            raise StoreAccessError(str(store), f"{self._path}, a link")
         is_ours = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
         if is_ours:
             with self._path.open("rb") as file:

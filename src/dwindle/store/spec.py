@@ -47,13 +47,6 @@ class AxisSpec:
         known = AXES[self.axis].model_fields if self.axis in AXES else facts
         return {name: facts[name] for name in known}
 
-    @classmethod
-    def from_table(cls, axis: Axis, table: dict[str, Any]) -> Self:
-        """Build an axis from its table; its values are floats, one by one."""
-        return cls(
-            **{**table, "axis": axis, "values": tuple(map(float, table["values"]))}
-        )
-
     def cells(self, base: Scale) -> tuple[tuple[float, Scale], ...]:
         """Return (value, scale) of every cell of the axis."""
         return tuple((value, self.scale_at(value, base)) for value in self.values)
@@ -149,12 +142,15 @@ class StudySpec(Plain):
         """Build a spec from tables without a fault; they may lack a name."""
         optimizer = dict(tables["optimizer"])
         base = Scale(**tables["base"], lr=optimizer.pop("lr"))
-        axes = tables["axes"].items()
+        axes = [
+            {**table, "axis": axis, "values": tuple(map(float, table["values"]))}
+            for axis, table in tables["axes"].items()
+        ]
         return cls(
             **{"name": name, **tables["study"], **tables["weight_decay"]},
             optimizer=Optimizer(**optimizer),
             base=base,
-            axes=tuple(AxisSpec.from_table(axis, table) for axis, table in axes),
+            axes=tuple(AxisSpec(**axis) for axis in axes),
         )
 
 
