@@ -74,8 +74,9 @@ class StackedOptimizer:
     def start(self, step: int, lr: float) -> None:
         """Announce the step (counted from 0) and its lr before ratios."""
         self._lr = lr
-        self._step.fill_(step + 1)
-        if self._move == self._move_sgd and step and self._options.momentum:
+        if self._move == self._move_adam:
+            self._step.fill_(step + 1)
+        elif self._move == self._move_sgd and step and self._options.momentum:
             self.beta = self._options.momentum
             self.alpha = 1.0 - self._options.dampening
 
