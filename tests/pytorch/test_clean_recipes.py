@@ -18,7 +18,7 @@ LONG = {"BERT-base", "GPT-3-175B", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
 @pytest.mark.parametrize(
     "recipe",
     [
-        pytest.param(each, marks=[pytest.mark.full] if each.name in LONG else [])
+        pytest.param(each, marks=[pytest.mark.full] if str(each) in LONG else [])
         for each in RECIPES
     ],
     ids=str,
