@@ -101,20 +101,13 @@ def test_the_line_has_the_knobs_own_word():
     assert found.line.startswith("alpha=")
 
 
-def test_a_hopeless_decay_is_not_turned_up():
-    """Where a half-life is many runs long, as in fine-tuning, 0 is what to write."""
-    run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
-    (found,) = findings_of_setting("torch.AdamW", 0.1, run)
-    assert (found.code, found.severity) == ("DW010", "note")
-    assert found.case == "zero"
-    assert found.line.startswith("weight_decay=0.0 ")
-
-
 def test_a_half_life_of_some_runs_is_a_warning_of_many_a_note():
-    """Its 6,931 steps are a warning up to ten times the run, a note beyond that."""
+    """Its 6,931 steps are a warning up to ten times the run; beyond it one writes 0."""
     for steps, severity in {6000: "warning", 700: "warning", 690: "note"}.items():
         (found,) = findings_of_setting(ADAMW, 0.1, Run(lr=1e-3, steps=steps))
         assert (found.code, found.severity) == ("DW010", severity), steps
+        assert (found.case == "zero") is (severity == "note")
+        assert found.line.startswith("weight_decay=0.0 ") is (severity == "note")
 
 
 def test_what_was_not_checked_is_named():

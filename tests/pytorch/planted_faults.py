@@ -1,6 +1,5 @@
 """The catalogue of planted faults: small programs with exactly one fault each."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -116,45 +115,105 @@ for code_, name_, build_, decay_, kind_, words_ in UNDER_OTHERS:
         return Program(model, optimizer, run=LONG if code == "DW026" else None)
 
 
+def planted(code, build=mlp, **words):
+    """Plant a fault into a model and its AdamW once both are there."""
+
+    def add(plant):
+        @fault(code, plant.__name__.replace("_", " "))
+        def _():
+            model = build()
+            optimizer = adamw(model, **words)
+            return Program(model, optimizer, plant(model, optimizer))
+
+    return add
+
+
+@planted("DW004")
+def a_head_that_came_after_the_optimizer(model, _):
+    model[3] = nn.Linear(16, 7)
+
+
+@planted("DW005")
+def the_same_weight_twice_in_a_group(model, optimizer):
+    optimizer.param_groups[0]["params"].append(model[0].weight)
+
+
+@planted("DW014")
+def layer_wise_lr(model, optimizer):
+    optimizer.param_groups[0]["params"] = [model[3].weight]
+    first = {"params": [model[0].weight], "lr": 1e-5, "weight_decay": 0.1}
+    optimizer.add_param_group(first)
+
+
+@planted("DW015", TinyGpt, also=["wte.weight"])
+def tokens_that_the_batch_lacks(model, _):
+    backward(model, torch.tensor([[1, 2, 3, 4]]))
+
+
+@planted("DW015", TinyGpt, also=["wte.weight"])
+def a_padding_row_that_was_loaded_with_numbers(model, _):
+    model.wte.padding_idx = 0
+
+
+@planted("DW018")
+def layer_decay_under_a_scheduler_of_torch(_, optimizer):
+    for group, scale in zip(optimizer.param_groups, (0.1, 1.0), strict=True):
+        group["lr_scale"] = scale
+    return StepLR(optimizer, 10)
+
+
+@planted("DW020")
+def a_weight_decay_out_of_a_yaml_file(_, optimizer):
+    optimizer.param_groups[0]["weight_decay"] = "1e-1"
+
+
+@planted("DW022")
+def frozen_after_a_backward(model, _):
+    backward(model, torch.ones(2, 8))
+    model[0].weight.requires_grad_(requires_grad=False)
+    model[0].weight.grad.zero_()
+
+
+@planted("DW028", weight_decay=0.01)
+def a_decay_under_another_name(_, optimizer):
+    optimizer.param_groups[0]["wd"] = 0.05
+
+
+@planted("DW028")
+def a_typing_mistake_in_a_group(_, optimizer):
+    optimizer.param_groups[0]["weigth_decay"] = 0.3
+
+
+@planted("DW028")
+def a_factor_that_no_scheduler_reads(_, optimizer):
+    optimizer.param_groups[0]["lr_mult"] = 0.1
+
+
+@planted("DW029")
+def a_scheduler_of_the_optimizer_of_before(model, _):
+    return StepLR(adamw(model), 1000)
+
+
+def all_to_sgd(model, **options):
+    """Every parameter decays."""
+    return Program(model, TORCHS.SGD(model.parameters(), lr=0.1, **options))
+
+
 @fault("DW001", "all parameters of plain layers to SGD")
 def _():
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=5e-4)
-    return Program(model, optimizer)
+    return all_to_sgd(model, weight_decay=5e-4)
 
 
 @fault("DW002", "BatchNorm in a network without biases")
 def _():
     model = nn.Sequential(*cnn()[:-1], nn.Linear(8, 4, bias=False))
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
-    )
-    return Program(model, optimizer)
+    return all_to_sgd(model, momentum=0.9, weight_decay=1e-4)
 
 
-@fault("DW004", "a head that came after the optimizer")
+@fault("DW021", "SGD as it comes")
 def _():
-    model = mlp()
-    optimizer = adamw(model)
-    model[3] = nn.Linear(16, 7)
-    return Program(model, optimizer)
-
-
-@fault("DW029", "a scheduler of the optimizer of before")
-def _():
-    model = mlp()
-    scheduler = StepLR(adamw(model), 1000)
-    return Program(model, adamw(model), scheduler)
-
-
-@fault("DW005", "the same weight twice in a group")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.1)
-    groups[0]["params"].append(model[0].weight)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says so, once, and goes on
-        return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+    return all_to_sgd(mlp())
 
 
 @fault("DW005", "two optimizers with the same head")
@@ -189,76 +248,20 @@ def _():
     return Program(model, torch.optim.ASGD(groups, lr=0.1))
 
 
-@fault("DW014", "layer-wise lr")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.05)
-    first = [model[0].weight]
-    groups[0]["params"] = [model[3].weight]
-    groups.append({"params": first, "lr": 1e-5, "weight_decay": 0.05})
-    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
-
-
-@fault("DW015", "tokens that the batch lacks")
-def _():
-    model = TinyGpt()
-    backward(model, torch.tensor([[1, 2, 3, 4]]))
-    return Program(model, adamw(model, also=["wte.weight"]))
-
-
-@fault("DW015", "a padding row that was loaded with numbers")
-def _():
-    model = TinyGpt()
-    model.wte = nn.Embedding(20, 16, padding_idx=0)
-    nn.init.normal_(model.wte.weight)
-    return Program(model, adamw(model, also=["wte.weight"]))
-
-
-@fault("DW016", "weight_norm")
-def _():
-    model = nn.Sequential(
-        nn.utils.parametrizations.weight_norm(nn.Linear(8, 16)),
-        nn.ReLU(),
-        nn.Linear(16, 4),
-    )
-    decayed = [model[0].parametrizations.weight.original1, model[2].weight]
+def these_decay(model, decayed):
+    """AdamW, whose decay only these get."""
     ids = {id(each) for each in decayed}
     others = [each for each in model.parameters() if id(each) not in ids]
     groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     return Program(model, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1))
 
 
-@fault("DW018", "layer decay under a scheduler of torch")
+@fault("DW016", "weight_norm")
 def _():
-    model = mlp()
-    optimizer = adamw(model)
-    for group, scale in zip(optimizer.param_groups, (0.1, 1.0), strict=True):
-        group["lr_scale"] = scale
-    return Program(model, optimizer, scheduler=StepLR(optimizer, 10))
-
-
-@fault("DW020", "a weight decay out of a YAML file")
-def _():
-    model = mlp()
-    optimizer = adamw(model)
-    optimizer.param_groups[0]["weight_decay"] = "1e-1"
-    return Program(model, optimizer)
-
-
-@fault("DW021", "SGD as it comes")
-def _():
-    model = mlp()
-    return Program(model, torch.optim.SGD(model.parameters(), lr=0.1))
-
-
-@fault("DW022", "frozen after a backward")
-def _():
-    model = mlp()
-    optimizer = adamw(model)
-    backward(model, torch.ones(2, 8))
-    model[0].weight.requires_grad_(requires_grad=False)
-    model[0].weight.grad.zero_()
-    return Program(model, optimizer)
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(8, 16))
+    model = nn.Sequential(normed, nn.ReLU(), nn.Linear(16, 4))
+    direction = normed.parametrizations.weight.original1
+    return these_decay(model, [direction, model[2].weight])
 
 
 @fault("DW022", "an optimizer that fills in zeros")
@@ -268,35 +271,7 @@ def _():
     return Program(model, FillingSgd(grouped(model, 1e-3), lr=0.1))
 
 
-@fault("DW028", "a decay under another name")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.1)
-    groups[0]["wd"] = groups[0].pop("weight_decay") / 2
-    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
-
-
-@fault("DW028", "a typing mistake in a group")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.1)
-    groups[0]["weigth_decay"] = 0.3
-    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
-
-
-@fault("DW028", "a factor that no scheduler reads")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.1)
-    groups[0]["lr_mult"] = 0.1
-    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
-
-
 @fault("DW040", "only embeddings decay")
 def _():
     model = TinyGpt()
-    embeddings = [model.wte.weight, model.wpe.weight]
-    ids = {id(each) for each in embeddings}
-    others = [each for each in model.parameters() if id(each) not in ids]
-    groups = [{"params": embeddings}, {"params": others, "weight_decay": 0.0}]
-    return Program(model, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1))
+    return these_decay(model, [model.wte.weight, model.wpe.weight])

@@ -77,7 +77,12 @@ def test_the_number_that_was_meant_is_looked_for():
         assert [each.values["tensors"][0] for each in found] == expected
         assert all(each.severity == "warning" for each in found)
         assert all(each.values["meant"] == meant for each in found)
+    # Where it is nowhere, DW021 does not ask for a half-life.
     model = mlp()
+    none = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    found = audit(model, none, weight_decay=0.05).findings
+    assert [each.code for each in found] == ["DW040"]
+    assert audit(model, none, weight_decay=0.0).findings == ()
     groups = decay_groups(model, weight_decay=0.3, normalization="layer-mean")
     optimizer = torch.optim.AdamW(groups, lr=1e-3)
     assert "DW040" not in codes(audit(model, optimizer, weight_decay=0.3), "warning")
