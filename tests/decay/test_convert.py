@@ -156,8 +156,9 @@ def test_a_layer_has_its_own_penalty():
         (1, (5, 1)),
     ]
     assert [each.value for each in there.layers] == digits([0.1, 0.2], rel=1e-15)
-    there = convert(1.0, "question.l2:global-mean", to="torch.optim.SGD", run=run)
-    assert there.value == digits(2 / 15, rel=1e-15)
+    for known in (run, Run(parameters=15)):  # all weights are enough
+        there = convert(1.0, "question.l2:global-mean", to="torch.optim.SGD", run=known)
+        assert there.value == digits(2 / 15, rel=1e-15)
     there = convert(2.0, "neal1996.omega", to="torch.optim.SGD", run=run)
     # 1e-15: a division or two.
     assert [each.value for each in there.layers] == digits([0.005, 0.0125], rel=1e-15)
