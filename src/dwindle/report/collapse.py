@@ -83,12 +83,8 @@ def _join(found: list[Correction], new: Correction) -> None:
 
 def anchor_cell(axis: AxisFindings) -> int | None:
     """Return the position of the cell from which the rules predict, if there is one."""
-    if axis.anchor is None:
-        return None
-    for i, cell in enumerate(axis.cells):
-        if math.isclose(cell.value, axis.anchor, rel_tol=1e-9):
-            return i
-    return None
+    at = (i for i, cell in enumerate(axis.cells) if cell.value == axis.anchor)
+    return next(at, None)
 
 
 def rule_factors(axis: AxisFindings, rule: RuleFindings) -> Factors | None:
@@ -158,17 +154,13 @@ def loss_ceiling(axis: AxisFindings) -> float:
 
 def clearest_axis(axes: tuple[AxisFindings, ...]) -> AxisFindings | None:
     """Return the axis on which the best λ moves most against its own uncertainty."""
-    measured = [axis for axis in axes if _clarity(axis) > 0]
-    return max(measured, key=_clarity) if measured else None
-
-
-def _clarity(axis: AxisFindings) -> float:
-    if axis.exponent is None or axis.low is None or axis.high is None:
-        return 0.0
-    if anchor_cell(axis) is None:
-        return 0.0
-    # Against its own uncertainty: a steep exponent of two cells is no clear picture.
-    return abs(axis.exponent) / max(axis.high - axis.low, 1e-9)
+    # A steep exponent of two cells is no clear picture.
+    clarity = {
+        i: abs(axis.exponent) / max(axis.high - axis.low, 1e-9)
+        for i, axis in enumerate(axes)
+        if axis.exponent and axis.low is not None and axis.high is not None
+    }
+    return axes[max(clarity, key=clarity.__getitem__)] if clarity else None
 
 
 def best_correction(axis: AxisFindings) -> Correction | None:
