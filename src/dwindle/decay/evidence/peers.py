@@ -86,19 +86,6 @@ def regime_told(
     An lr tells it where it is one that only fine-tunes with Adam's kind have, and not
     more tokens are read than they read; a library where all that it trains is of one
     class. None: lengths and layers decide.
-
-    Example:
-        >>> from dwindle.decay.knobs import KNOBS
-        >>> adamw, ridge = (
-        ...     KNOBS["torch.optim.AdamW"],
-        ...     KNOBS["sklearn.linear_model.Ridge"],
-        ... )
-        >>> regime_told(adamw, Run(lr=2e-5), regime=None, normalized=None)
-        'fine-tuning'
-        >>> regime_told(ridge, Run(), regime=None, normalized=None)
-        'many-epochs-plain'
-        >>> regime_told(adamw, Run(lr=1e-3), regime=None, normalized=None)
-
     """
     if regime is not None:
         return regime
