@@ -220,20 +220,6 @@ def test_a_coarse_grid_never_has_a_tight_interval(skip):
     assert other.low <= one.log_decay <= other.high
 
 
-def test_a_side_that_explodes_does_not_move_the_optimum():
-    """A tenfold loss two points left of the minimum bends no parabola of three points.
-
-    Fitted to losses instead of their logarithms it lay 0.4 too high in ln λ.
-    """
-    wild = 0.1 * np.exp(0.05 * (GRID - GRID[7]) ** 2)
-    wild[:6] = [0.9, 0.8, 1.1, 0.9, 1.0, 0.7]
-    seeds = [factor * wild for factor in (0.95, 1.0, 1.02, 1.05)]
-    optimum = measure_optimum(curve_of(seeds))
-    assert abs(optimum.log_decay - GRID[7]) < STEP / 2
-    read = read_losses(curve_of(seeds), optimum.log_decay).values.mean()
-    assert read <= min(np.mean(seeds, axis=0)) * 1.01
-
-
 @given(KIND, SEED, st.integers(1, 4))
 def test_the_loss_at_the_optimum_is_one_that_its_neighbors_allow(kind, seed, skip):
     """Neither below what a parabola through the neighbors dips, nor above them."""

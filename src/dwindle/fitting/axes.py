@@ -49,7 +49,12 @@ def fit_axes(
             base_value=cells[0].findings.value,
             family=family,
         )
-        axes.append(found if log_scale else _without_regrets(found))
+        if not log_scale:
+            rules, unchanged = map(_bare, found.rules), found.unchanged
+            found = replace(
+                found, rules=tuple(rules), unchanged=unchanged and _bare(unchanged)
+            )
+        axes.append(found)
     return tuple(axes)
 
 
@@ -98,16 +103,8 @@ def _cell(
     return Cell(findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum)
 
 
-def _without_regrets(axis: AxisFindings) -> AxisFindings:
+def _bare(rule: RuleFindings) -> RuleFindings:
     """Drop regrets, which are in a unit of losses that are positive."""
-
-    def bare(rule: RuleFindings) -> RuleFindings:
-        return replace(
-            rule, regret=None, regret_low=None, regret_high=None, share_lost=None
-        )
-
     return replace(
-        axis,
-        rules=tuple(map(bare, axis.rules)),
-        unchanged=axis.unchanged and bare(axis.unchanged),
+        rule, regret=None, regret_low=None, regret_high=None, share_lost=None
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dwindle.decay.families import SGD
@@ -21,7 +21,7 @@ from dwindle.fitting.columns import (
 from dwindle.fitting.find_line import TO_FILL_IN, find_command, names_in_braces
 from dwindle.fitting.table import Results
 from dwindle.fitting.trainings import CellRows, Sorted, sort_rows
-from dwindle.wording import clean, counted, listed
+from dwindle.wording import capital, clean, counted, listed
 
 _MOST_CELLS = 60  # the largest; nobody reads more
 _USUAL = "torch.optim.AdamW"
@@ -35,31 +35,23 @@ _POOL = (
 )
 
 
-def fit_table(  # noqa: PLR0913 - what is left of the choices of fit
-    table: Results,
-    choice: Choice,
-    *,
-    where: Mapping[str, object],
-    typed_into: str | None,
-    script: Sequence[str],
-    compare: Sequence[float],
-) -> Fit:
+def fit_table(table: Results, choice: Choice) -> Fit:
     """Answer from a table of results; see :func:`dwindle.fit`."""
     columns = find_columns(table, choice)
     names = tuple(table.columns)
-    filters = {named(name, names): str(value) for name, value in where.items()}
+    filters = {named(name, names): str(value) for name, value in choice.where.items()}
     found = sort_rows(
         table, columns, {name: value for name, value in filters.items() if name}
     )
     shown = _largest(table, columns, found)
-    place, note = _typed_into(table, columns, typed_into)
+    place, note = _typed_into(table, columns, choice.typed_into)
     record = resolve_knob(place)
     fitted = [
         fit_cell(
             each,
             log_scale=found.log_scale,
             is_reversed=columns.reversed,
-            compare=compare,
+            compare=choice.compare,
         )
         for each in shown
     ]
@@ -82,7 +74,7 @@ def fit_table(  # noqa: PLR0913 - what is left of the choices of fit
         score=found.score,
         notes=tuple(_notes(table, columns, found, fitted)),
     )
-    command, needed = _command(answer, script)
+    command, needed = _command(answer, choice.script)
     # Of the place nothing else depends than rules and what is to be typed.
     about = (note,) if note and (axes or command) else ()
     # What the line needs comes first: it may be all that anybody reads.
@@ -169,7 +161,7 @@ def _notes(
     if len(found.cells) > len(fitted):
         count = len(found.cells) - len(fitted)
         notes.append(f"{counted(count, 'smaller cell')} not read.")
-    notes += [f"{each[0].upper()}{each[1:]}." for each in table.remarks]
+    notes += [f"{capital(each)}." for each in table.remarks]
     repeated = sum(
         len(cell.trainings) - len({(t.weight_decay, t.seed) for t in cell.trainings})
         for cell in found.cells

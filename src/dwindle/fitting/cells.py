@@ -113,14 +113,13 @@ def fit_cell(
     """
     losses = CellLosses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
     shared = losses.seeds_of_several()
-    several = set(shared)
-    counts = Counter(
-        seed in several
+    sizes = Counter(
+        seed
         for of_decay in losses.by_decay.values()
         for seed, each in of_decay.items()
         for _ in each
     )
-    paired = counts[True] > counts[False]
+    paired = 2 * sum(sizes[seed] for seed in shared) > sizes.total()
     cell = FittedCell(
         scale=rows.scale,
         settings=rows.settings,

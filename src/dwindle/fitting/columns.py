@@ -66,7 +66,9 @@ class Choice:
     """What the caller chose; what is None, or empty, is guessed.
 
     ``cells`` are the columns that make a cell of their own each; ``ignore`` are those
-    whose differences are pooled on the caller's word.
+    whose differences are pooled on the caller's word; ``where`` has the values that
+    columns must have. The decay is ``typed_into`` a place of ``dwindle knobs``;
+    ``script`` is the command that trains, and ``compare`` are two decays, or none.
     """
 
     knob: str | None = None
@@ -74,7 +76,11 @@ class Choice:
     seed: str | None = None
     cells: Pick = None
     ignore: Sequence[str] = ()
+    where: Mapping[str, object] = field(default_factory=dict)
     maximize: bool | None = None
+    typed_into: str | None = None
+    script: Sequence[str] = ()
+    compare: Sequence[float] = ()
 
 
 def find_columns(table: Results, choice: Choice) -> Columns:

@@ -82,13 +82,10 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         seed=seed,
         cells=cells,
         ignore=ignore,
-        maximize=maximize,
-    )
-    return fit_table(
-        read_results(results, study=study),
-        choice,
         where=where or {},
+        maximize=maximize,
         typed_into=typed_into,
         script=script,
         compare=compare,
     )
+    return fit_table(read_results(results, study=study), choice)

@@ -9,6 +9,7 @@ search that was killed goes on as if nothing had happened.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,15 +63,10 @@ def next_points(points: Sequence[Point], design: Design) -> Proposal:
     the seeds before it (with ``seeds_together``, by those before its batch), never by
     its own losses. A training that failed counts as run.
 
-    Args:
-        points: Every training that came to an end, in any order.
-        design: What is asked.
-
-    Returns:
-        The trainings, or none and why the search is over: ``within`` (as exact as
-        asked), ``trainings`` (none are left), ``edge`` (the best λ is beyond all that
-        was tried), ``no effect`` (decay does not matter), ``no optimum`` (every
-        training diverged, or every λ gave the same loss).
+    ``points`` are all trainings that came to an end, in any order. Where the search is
+    over there are none, and why: ``within`` (as exact as asked), ``trainings`` (none
+    are left), ``edge`` (the best λ is beyond all that was tried), ``no effect`` (decay
+    does not matter), ``no optimum`` (all trainings diverged, or all λ gave one loss).
 
     Example:
         >>> proposal = next_points([], Design(low=1e-3, high=1.0))
@@ -82,23 +78,11 @@ def next_points(points: Sequence[Point], design: Design) -> Proposal:
     left = design.trainings - len(points)
     if planned.stopped_because is None and left <= 0:
         return _stop("trainings", f"all {design.trainings} trainings are done")
-    return Proposal(
-        points=planned.points[: max(left, 0)],
-        why=planned.why,
-        stopped_because=planned.stopped_because,
-    )
+    return replace(planned, points=planned.points[: max(left, 0)])
 
 
 def read_out(points: Sequence[Point], design: Design) -> ReadOut:
-    """Return what the trainings show so far.
-
-    Args:
-        points: Every training that came to an end, in any order.
-        design: What was asked.
-
-    Returns:
-        The best λ with its interval, or why there is none; whether decay matters; how
-        many more seeds would give what was asked.
+    """Return what the trainings that came to an end, in any order, show so far.
 
     Example:
         >>> points = [
@@ -113,23 +97,16 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
     """
     search = Search.of(points, design)
     seeds = len(np.unique(search.read.seeds))
-    why_null = None
+    found = ReadOut(trainings=len(points), seeds=seeds, log_scale=search.log_scale)
     if not len(search.decayed.x):
-        why_null = (
-            "every training diverged" if search.diverged else "nothing was trained"
-        )
-    elif search.ignores_decay:
-        why_null = "every λ gave the same loss"
-    if why_null:
-        return ReadOut(
-            why_null=why_null,
-            trainings=len(points),
-            seeds=seeds,
-            log_scale=search.log_scale,
-        )
+        tried = "every training diverged" if search.diverged else "nothing was trained"
+        return replace(found, why_null=tried)
+    if search.ignores_decay:
+        return replace(found, why_null="every λ gave the same loss")
     low, high = _limits(search)
     effect = search.effect
-    return ReadOut(
+    return replace(
+        found,
         value=math.exp(search.best),
         low=low,
         high=high,
@@ -141,12 +118,9 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         gain_within=effect.gain_within,
         harms=tuple((math.exp(x), rise) for x, rise in search.harms),
         paired=search.paired,
-        seeds=seeds,
-        trainings=len(points),
         needed=search.seeds_needed(),
         matters_needed=effect.needed,
         curve=_curve(search),
-        log_scale=search.log_scale,
     )
 
 

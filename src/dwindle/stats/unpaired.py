@@ -9,6 +9,7 @@ pays for the choice of the lowest place.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -56,6 +57,28 @@ class _Means:
     within: float  # sum of squares around the means
     degrees: int  # of freedom of that sum
 
+    @classmethod
+    def of(cls, log_decay: FloatArray, values: FloatArray) -> Self:
+        """Average equal places, and neighbors where there are too many others."""
+        rounded = np.round(log_decay, 9)
+        places = np.unique(rounded)
+        if len(places) > _MOST_PLACES:
+            width = (places[-1] - places[0]) / _MOST_PLACES
+            index = np.minimum(
+                ((rounded - places[0]) / width).astype(int), _MOST_PLACES - 1
+            )
+            _, index = np.unique(index, return_inverse=True)
+        else:
+            index = np.searchsorted(places, rounded)
+        counts, means = np.bincount(index).astype(float), means_of(values, index)
+        return cls(
+            places=means_of(rounded, index),
+            means=means,
+            counts=counts,
+            within=float(((values - means[index]) ** 2).sum()),
+            degrees=len(values) - len(counts),
+        )
+
 
 def read_unpaired(
     log_decay: FloatArray,
@@ -71,7 +94,7 @@ def read_unpaired(
     that share no training have another ``generator_seed`` each: with one for all their
     draws would move together, and an exponent would seem to be known exactly.
     """
-    cell = _averaged(log_decay, values)
+    cell = _Means.of(log_decay, values)
     fine = np.linspace(cell.places[0], cell.places[-1], _FINE)
     spare = len(cell.places) - 2 + cell.degrees + max(len(without) - 1, 0)
     if spare < _LEAST_DEGREES or len(cell.places) < 3:  # noqa: PLR2004 - a bowl
@@ -111,28 +134,6 @@ def trainings_needed(*, gain: float, noise: float) -> int | None:
     fewest = 2  # so that the count begins at three
     more = seeds_to_settle(gain, noise * math.sqrt(2), have=fewest)
     return None if more is None else fewest + more
-
-
-def _averaged(log_decay: FloatArray, values: FloatArray) -> _Means:
-    """Average equal places, and neighbors where there are too many different ones."""
-    rounded = np.round(log_decay, 9)
-    places = np.unique(rounded)
-    if len(places) > _MOST_PLACES:
-        width = (places[-1] - places[0]) / _MOST_PLACES
-        index = np.minimum(
-            ((rounded - places[0]) / width).astype(int), _MOST_PLACES - 1
-        )
-        _, index = np.unique(index, return_inverse=True)
-    else:
-        index = np.searchsorted(places, rounded)
-    counts, means = np.bincount(index).astype(float), means_of(values, index)
-    return _Means(
-        places=means_of(rounded, index),
-        means=means,
-        counts=counts,
-        within=float(((values - means[index]) ** 2).sum()),
-        degrees=len(values) - len(counts),
-    )
 
 
 def _smoother(
