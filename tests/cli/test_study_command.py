@@ -54,8 +54,11 @@ def file(tmp_path, monkeypatch):
 ALL_ENDED = {"ok": TRAININGS, "untrained": 0, "diverged": 0, "error": 0}
 
 
-def test_a_study_says_what_it_found(file, capsys):
-    """JSON in the documented schema, a store beside the file, and the page's origin."""
+def test_a_study_and_its_report_say_what_was_found(file, capsys):
+    """JSON in the documented schema, a store beside the file, and the page's origin.
+
+    The store alone gives the same findings, table or JSON, and the page.
+    """
     page, path = file.with_name("page.html"), file.with_suffix(".db")
     code, out, err = run(f"study {file} --html {page} --json", capsys)
     assert code == 0
@@ -68,17 +71,11 @@ def test_a_study_says_what_it_found(file, capsys):
     told = page.read_text()
     assert f"<code>{file}</code>" in told
     assert f"<code>dwindle report {path} --html {page}</code>" in told
-
-
-def test_a_report_says_what_the_study_said(file, tmp_path, capsys):
-    """The store alone gives the same findings, table or JSON, and the page."""
-    store, page = tmp_path / "elsewhere" / "s.db", tmp_path / "page.html"
-    said_by_study = run(f"study {file} --store {store} --json", capsys)[1]
-    code, out, err = run(f"report {store} --json --html {page}", capsys)
-    assert (code, out) == (0, said_by_study)
+    code, again, err = run(f"report {path} --json --html {page}", capsys)
+    assert (code, again) == (0, out)
     assert f"Wrote {page}" in err
     assert page.read_text().startswith("<!DOCTYPE html>")
-    assert "width" in run(f"report {store}", capsys)[1]
+    assert "width" in run(f"report {path}", capsys)[1]
 
 
 def test_the_help_holds_a_study_file_that_works(tmp_path, capsys):
@@ -178,35 +175,31 @@ def refused_at(path, line, capsys):
     assert error["facts"]["path"] == str(path)
 
 
-def test_ctrl_c_is_code_130(file, capsys, monkeypatch):
-    """An interrupted study says where its results are and how to go on."""
+@pytest.mark.parametrize(
+    ("is_full", "code", "kind", "said"),
+    [
+        (False, 130, "StudyStoppedError", str(TRAININGS)),
+        (True, 3, "StoreAccessError", "disk is full"),
+    ],
+)
+def test_a_study_that_ends_early_says_how_to_go_on(  # noqa: PLR0913, PLR0917
+    is_full, code, kind, said, file, capsys, monkeypatch
+):
+    """Ctrl-C is code 130, no room on the disk a failure of the run: 3."""
     commit = Store.commit
 
-    def interrupted(self, trainings, *, seconds):
+    def committed(self, trainings, *, seconds):
+        if is_full:
+            # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL.
+            self._db.execute("PRAGMA max_page_count = 1")
         commit(self, trainings, seconds=seconds)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "commit", interrupted)
-    code, out, err = run(f"study {file}", capsys)
-    assert (code, out) == (130, "")
-    assert "my-study.db" in err
-    assert str(TRAININGS) in err
-
-
-def test_a_full_disk_is_code_3(file, capsys, monkeypatch):
-    """No room is a failure of the run, told with what is free, and not a crash."""
-    commit = Store.commit
-
-    def without_room(self, trainings, *, seconds):
-        # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL.
-        self._db.execute("PRAGMA max_page_count = 1")
-        commit(self, trainings, seconds=seconds)
-
-    monkeypatch.setattr(Store, "commit", without_room)
-    code, out, err = run(f"study {file} --json", capsys)
-    assert (code, json.loads(out)["error"]["kind"]) == (3, "StoreAccessError")
-    assert "disk is full" in err
-    assert "Traceback" not in err
+    monkeypatch.setattr(Store, "commit", committed)
+    error = error_of(f"study {file}", capsys, code)
+    assert error["kind"] == kind
+    assert said in error["message"]
+    assert "my-study.db" in error["message"]
 
 
 def progress(trained, **facts):
