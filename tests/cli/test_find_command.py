@@ -169,8 +169,12 @@ def test_a_changed_script_is_refused_until_it_is_accepted(here, capsys):
 def test_a_dry_run_trains_nothing(here, capsys):
     """The plan, its limit, and the first command as it would be run."""
     line = f"{SEARCH} --metric val_loss --dry-run {SEEDED}"
-    _, out, _ = run(line, capsys)
-    assert "--weight-decay 0.001 --seed 0" in out
+    _, out, err = run(f"{line} --name {{run}}", capsys)
+    assert "--weight-decay 0.001 --seed 0 --name '{run}'" in out
+    # What is not replaced is warned of, with all that is.
+    (text,) = (each for each in err.split("warning: ") if "{run}" in each)
+    names = ("weight_decay", "seed", "out", "port")
+    assert [name for name in names if f"{{{name}}}" not in text] == []
     plan = as_json(line, capsys)
     assert plan["first"][0] == 1e-3
     assert shlex.split(plan["training"])[-1] == "0"

@@ -202,10 +202,8 @@ def outputs_of(
         note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
     recipe = search.recipe
     if isinstance(recipe, CommandRecipe) and recipe.left_as_they_are:
-        left, ours = (
-            listed([f"{{{name}}}" for name in names], most=3)
-            for names in (recipe.left_as_they_are, recipe.replaced_names)
-        )
+        left = listed([f"{{{name}}}" for name in recipe.left_as_they_are], most=3)
+        ours = listed([f"{{{name}}}" for name in recipe.replaced_names])
         warn(f"{left} in the command stays as it is: only {ours} are replaced.")
     path = store_named_after(search.conditions.training, what)
     path = Path(asked["store"]) if asked["store"] else path
