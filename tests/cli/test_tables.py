@@ -74,16 +74,6 @@ def test_knobs_lists_every_knob(capsys):
     assert all(set(knob["options"]) >= options for knob in found)
 
 
-def test_a_name_that_many_share_lists_them(capsys):
-    """AdamW is a filter for every knob with that name, PyTorch's first."""
-    found = names_of("knobs AdamW", capsys)
-    assert found[0] == "torch.optim.AdamW"
-    assert {"timm.adamw", "optax.adamw", "tfa.optimizers.AdamW"} <= set(found)
-    shown = run("knobs AdamW", capsys)[1]
-    assert shown.index("torch.optim.AdamW") < shown.index("keras.optimizers.AdamW")
-    assert "torch/optim/adamw.py" not in shown
-
-
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
