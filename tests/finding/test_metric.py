@@ -104,28 +104,27 @@ def verdict(metric, output, pieces=None, **options):
     return judged(scanner.readings, names_with_numbers(kept.ends()))
 
 
+def outcome(loss):
+    """Status and loss of what comes to a loss: NaN diverged, None is an error."""
+    if loss is None:
+        return "error", None
+    return ("diverged", None) if math.isnan(loss) else ("ok", loss)
+
+
 def test_what_trainings_print_is_read():
-    """Each of the ways in which trainings print a loss gives that loss."""
-    wrong = []
+    """Each of the ways in which trainings print a loss gives that loss.
+
+    Cut at random, also within a number or a letter, outputs say the same.
+    """
+    draw, wrong = random.Random(0), []  # noqa: S311 no secret
     for metric, output, loss in READ:
-        found = verdict(metric, output)
-        as_asked = "diverged" if math.isnan(loss) else "ok"
-        is_right = found.status == as_asked and found.loss == (
-            None if math.isnan(loss) else loss
-        )
-        if not is_right:
-            wrong.append((metric, output, found))
-    assert wrong == []
-
-
-def test_it_does_not_matter_where_pieces_end():
-    """Cut at random, also within a number or a letter, outputs say the same."""
-    draw = random.Random(0)  # noqa: S311 no secret
-    for metric, output, _ in READ:
-        raw, whole = output.encode(), verdict(metric, output)
+        raw, found = output.encode(), verdict(metric, output)
         cuts = sorted(draw.sample(range(len(raw) + 1), 3))
         pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
-        assert verdict(metric, output, pieces) == whole
+        is_same = verdict(metric, output, pieces) == found
+        if not is_same or (found.status, found.loss) != outcome(loss):
+            wrong.append((metric, output, found))
+    assert wrong == []
 
 
 def test_what_is_no_plain_number_is_an_error():
@@ -211,7 +210,10 @@ def test_a_name_says_which_way_is_better():
     assert Metric(text="loss", maximize=True).larger_is_better
 
 
+LINES = '{"loss": 1}\n\n{"loss": 0.4}\n{"acc": 1}\n{"loss": 0.5}\n'
 FILES = (
+    ("log.jsonl:loss", LINES, 0.5),
+    ("log.jsonl:loss", '{"loss": 1}\n{"lo', None),
     ("m.json:loss", {"loss": 0.5}, 0.5),
     ("m.json:eval.loss", {"eval": {"loss": 0.5}}, 0.5),
     ("m.json:eval.loss", {"eval.loss": 0.5, "eval": {"loss": 2}}, 0.5),
@@ -228,27 +230,21 @@ FILES = (
 
 
 def test_files_of_results_are_read(tmp_path):
-    """JSON of any depth, lists in order, a trainer's state; null is a divergence."""
+    """JSON of any depth, lists and lines in order, a trainer's state; null diverged.
+
+    A damaged file, or none, is an error.
+    """
     for text, written, loss in FILES:
         metric = Metric(text=text)
         path = tmp_path / metric.file[0]
-        path.write_text(json.dumps(written))
+        path.write_text(written if isinstance(written, str) else json.dumps(written))
         found = read_result_file(metric, path)
-        wanted = "error" if loss is None else "diverged" if math.isnan(loss) else "ok"
-        assert (text, written, found.status) == (text, written, wanted)
-        assert found.loss == (loss if wanted == "ok" else None)
-
-
-def test_lines_of_json_are_read(tmp_path):
-    """The last line with the key counts, or the best; a damaged file is an error."""
-    path = tmp_path / "log.jsonl"
-    path.write_text('{"loss": 1}\n\n{"loss": 0.4}\n{"acc": 1}\n{"loss": 0.5}\n')
-    assert read_result_file(Metric(text="log.jsonl:loss"), path).loss == 0.5
-    assert read_result_file(Metric(text="log.jsonl:loss", take="min"), path).loss == 0.4
-    path.write_text('{"loss": 1}\n{"lo')
-    assert read_result_file(Metric(text="log.jsonl:loss"), path).status == "error"
-    path.unlink()
-    assert read_result_file(Metric(text="log.jsonl:loss"), path).status == "error"
+        assert (found.status, found.loss) == outcome(loss), (text, written)
+    lines, least = tmp_path / "log.jsonl", Metric(text="log.jsonl:loss", take="min")
+    lines.write_text(LINES)
+    assert read_result_file(least, lines).loss == 0.4
+    lines.unlink()
+    assert read_result_file(least, lines).status == "error"
 
 
 def test_the_latest_state_of_a_trainer_is_found(tmp_path):

@@ -1,9 +1,6 @@
 """Trainings side by side: slots, turns, and an end of all of them."""
 
-import os
 import pickle
-import signal
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -11,9 +8,8 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from finding import kinds
+from finding import trainings
 from finding.programs import alive, recipe
-from study.processes import wait_until
 
 from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe
@@ -82,41 +78,6 @@ def test_closing_ends_all_that_runs():
     assert alive("DWINDLE_TEST_RUN") == []
 
 
-DRIVER = """
-import sys
-sys.path[:0] = {path!r}
-from finding.programs import recipe
-from finding.test_running import asks
-from dwindle.finding.running import Running
-code = "import os, sys, time; os.fork(); open(sys.argv[1] + str(os.getpid()), 'w')"
-with Running(recipe(code + ".close(); time.sleep(600)", {marks!r}), jobs=2) as running:
-    list(running.run(asks(2)))
-"""
-
-
-def test_ctrl_c_ends_all_that_runs(tmp_path):
-    """The driver gets its interrupt at once, and leaves no process."""
-    marks = tmp_path / "marks"
-    marks.mkdir()
-    path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
-    code = DRIVER.format(path=path, marks=f"{marks}/")
-    environment = {**os.environ, "DWINDLE_TEST_CTRL_C": str(tmp_path)}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        driver = subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert wait_until(lambda: len(list(marks.iterdir())) == 4)
-    start = time.monotonic()
-    driver.send_signal(signal.SIGINT)
-    error = driver.communicate(timeout=60)[1]
-    assert error.rstrip().endswith(b"KeyboardInterrupt")
-    assert time.monotonic() - start < 20
-    assert alive(f"DWINDLE_TEST_CTRL_C={tmp_path}") == []
-
-
 class TrainingContract:
     """What a driver relies on, wherever a training runs."""
 
@@ -153,7 +114,9 @@ class TestCommand(TrainingContract):
     """The contract, by a command."""
 
     def recipe(self, name):
-        code = f"import sys; sys.path.insert(0, {HERE!r}); import kinds as k; k.main("
+        code = (
+            f"import sys; sys.path.insert(0, {HERE!r}); import trainings as t; t.main("
+        )
         code += f"{name!r})"
         words = (sys.executable, "-c", code, "{weight_decay}", "{seed}")
         return CommandRecipe(words=words, metric=Metric(text="loss"))
@@ -163,21 +126,21 @@ class TestFunctionByName(TrainingContract):
     """The contract, by a function that a worker imports."""
 
     def recipe(self, name):
-        return FunctionRecipe.of(f"{HERE}/kinds.py:{name}")
+        return FunctionRecipe.of(f"{HERE}/trainings.py:{name}")
 
 
 class TestFunctionByValue(TrainingContract):
     """The contract, by a function that is sent to a worker."""
 
     def recipe(self, name):
-        return FunctionRecipe.of(getattr(kinds, name))
+        return FunctionRecipe.of(getattr(trainings, name))
 
 
 class TestInline(TrainingContract):
     """The contract, in this process."""
 
     def recipe(self, name):
-        return InlineRecipe(function=getattr(kinds, name))
+        return InlineRecipe(function=getattr(trainings, name))
 
 
 def test_slots_are_devices_or_variables():

@@ -1,11 +1,34 @@
-"""Functions that train, to be found by name in a worker."""
+"""Functions that train, to be found by name in a worker, or run as a program."""
 
 # A training takes what it is given, used or not, and may print.
 # ruff: noqa: ARG001, T201
 
 import os
 import signal
+import sys
 import time
+
+
+def good(weight_decay, seed):
+    return weight_decay + seed
+
+
+def nan(weight_decay, seed):
+    return float("nan") * weight_decay * seed
+
+
+def bad(weight_decay, seed):
+    return weight_decay / (seed - seed)
+
+
+def nothing(weight_decay, seed):
+    pass
+
+
+def main(name):
+    loss = globals()[name](float(sys.argv[1]), int(sys.argv[2]))
+    if loss is not None:
+        print(f"{loss=}")
 
 
 def plain(weight_decay, seed, width=1):

@@ -11,7 +11,7 @@ from threading import Timer
 
 import psutil
 import pytest
-from finding import kinds
+from finding import trainings
 from finding.programs import alive, recipe
 from finding.test_running import HERE, TestCommand, TrainingContract, asks
 from on_ray.clusters import listening
@@ -77,14 +77,14 @@ class TestFunctionByNameOnRay(OnRay):
     """A function that a node imports."""
 
     def inside(self, name):
-        return FunctionRecipe.of(f"{HERE}/kinds.py:{name}")
+        return FunctionRecipe.of(f"{HERE}/trainings.py:{name}")
 
 
 class TestFunctionByValueOnRay(OnRay):
     """A function that is sent to a node."""
 
     def inside(self, name):
-        return FunctionRecipe.of(getattr(kinds, name))
+        return FunctionRecipe.of(getattr(trainings, name))
 
 
 @pytest.mark.usefixtures("place")
@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_is_an_outcome(cluster, capfd):
 def test_a_task_costs_little(cluster, record_property):
     """Beside the function itself: at most 30 ms each, one after the other."""
     quick = RayRecipe(
-        recipe=FunctionRecipe.of(f"{HERE}/kinds.py:good"), cluster=cluster
+        recipe=FunctionRecipe.of(f"{HERE}/trainings.py:good"), cluster=cluster
     )
     with Running(quick, jobs=1) as running:
         list(running.run(asks(5)))
