@@ -305,7 +305,7 @@ def test_losses_that_are_not_positive_are_read_on_their_own_scale():
 
 
 def test_trainings_that_share_nothing_are_replicates():
-    """Each has noise of its own, and none is said to pair."""
+    """None is said to pair; pairs lie wider apart, for noise is all there is."""
     design = Design(low=1e-4, high=1.0, paired=False, trainings=60)
     noise = np.random.default_rng(3)
     points, _ = run(
@@ -315,3 +315,6 @@ def test_trainings_that_share_nothing_are_replicates():
     found = read_out(points, design)
     assert found.paired is False
     assert found.low < 0.02 * math.exp(0.2 * 0.2) < found.high
+    last = points[-1].seed - 1  # the first ones look for a second minimum
+    pairs = [sorted(p.x for p in points if p.seed == last - n)[-2:] for n in range(3)]
+    assert np.diff(pairs) == pytest.approx(2.4)

@@ -296,17 +296,14 @@ class _NamePlaces:
         rest = line[at : at + _SEEN].strip()
         is_alone = not rest and not re.search(r"\w", line[:start])
         has_blank = at > end and line[end].isspace()
-        word = _NONE.match(rest)
-        if (has_sign or is_alone or (rest and has_blank)) and word:
-            return Place(math.nan, line[start : start + _SEEN])
+        may_be = has_sign or is_alone or (rest and has_blank)
+        raw = line[start : start + _SEEN]
+        if may_be and _NONE.match(rest):
+            return Place(math.nan, raw)
         if has_sign:
-            return Place(None, line[start : start + _SEEN])
+            return Place(None, raw)
         # A mention: "val_loss did not improve", "Namespace(metric='val_loss')".
-        return (
-            Place(math.nan, line[start : start + _SEEN])
-            if _SAYS_DIVERGED.search(rest)
-            else None
-        )
+        return Place(math.nan, raw) if _SAYS_DIVERGED.search(rest) else None
 
 
 class _PatternPlaces:

@@ -58,11 +58,9 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     weight decay would reach the training.
     """
     asked = {"low": low, "high": high, "trainings": trainings, "within": within}
-    for name, number in {
-        **asked,
-        **({} if guess is None else {"guess": guess}),
-    }.items():
-        checked(f"--{name}", number)
+    for name, number in {**asked, "guess": guess}.items():
+        if number is not None:
+            checked(f"--{name}", number)
     if not low < high:
         remedy = "Swap the two, or move one."
         raise RangeError("--low", low, f"below --high {high:g}", remedy)
@@ -86,9 +84,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         training=words,
         knob=unit.knob.name,
         typed=unit.typed.name,
-        metric=metric.text
-        if metric.take == "last"
-        else f"{metric.text} ({metric.take})",
+        metric=metric.text + ("" if metric.take == "last" else f" ({metric.take})"),
         maximize=metric.larger_is_better,
         has_seed=recipe.has_seed,
         folder=str(Path.cwd()),
