@@ -24,22 +24,20 @@ def load():
     return Data(x.astype(np.float32), y.astype(np.int64))
 
 
-def split_of(seed):
-    """An even one validates with right labels, an odd one with wrong ones.
+class Planted(Problem):
+    """A problem whose splits are of two kinds."""
 
-    The one asks for little decay, in the other only small weights cost little.
-    """
-    first = POOL + (seed % 2) * HALF
-    return Split(pool=np.arange(POOL), valid=np.arange(first, first + HALF))
+    def split(self, seed):
+        """An even one validates with right labels, an odd one with wrong ones.
+
+        The one asks for little decay, in the other only small weights cost little.
+        """
+        first = POOL + (seed % 2) * HALF
+        return Split(pool=np.arange(POOL), valid=np.arange(first, first + HALF))
 
 
-PLANTED = Problem(
-    "planted",
-    ProblemFacts(inputs=30, classes=2, hidden=False),
-    POOL,
-    load,
-    split_of,
-)
+FACTS = ProblemFacts(inputs=30, classes=2, hidden=False)
+PLANTED = Planted("planted", FACTS, POOL, load, blocks=0)
 SPEC = study_spec(
     optimizer=Optimizer(name="sgd"),
     base=Scale(width=1, depth=0, batch_size=10, dataset_size=40, epochs=25, lr=0.2),
