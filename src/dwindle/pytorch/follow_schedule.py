@@ -8,7 +8,7 @@ thirty steps or thirty epochs, and the two leave quite different weights.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -24,14 +24,13 @@ from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould, Toy
 from dwindle.pytorch.options import Options, number_of
+from dwindle.pytorch.schedulers import PARTS, kind_of, plan_of
 from dwindle.wording import count, counted
 
 ASKED = "What a run leaves of a weight"
 _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
 # Where wrappers of other libraries keep the scheduler.
 _WRAPPED = ("scheduler", "lr_scheduler")
-# Where SequentialLR and ChainedScheduler keep their parts.
-PARTS = "_schedulers"
 _OF_TIMM = "timm.scheduler"
 _TIMMS_PLATEAU = "PlateauLRScheduler"
 # Steps of a scheduler, times groups, that are made where it must be stepped: 5 µs each.
@@ -40,22 +39,6 @@ _MOST = 1_000_000
 # places, each for the steps around it: a smooth one is then known to ten digits, and
 # the place of a jump to a fifty-thousandth of the run.
 _PLACES = 50_000
-# Schedulers of torch whose ``step(t)`` lands where ``t`` steps do; exactly these.
-_LAND_ANYWHERE = frozenset(
-    {
-        lr_scheduler.StepLR,
-        lr_scheduler.MultiStepLR,
-        lr_scheduler.ConstantLR,
-        lr_scheduler.LinearLR,
-        lr_scheduler.ExponentialLR,
-        lr_scheduler.CosineAnnealingLR,
-        lr_scheduler.CosineAnnealingWarmRestarts,
-        lr_scheduler.PolynomialLR,
-        lr_scheduler.LambdaLR,
-        lr_scheduler.OneCycleLR,
-        lr_scheduler.CyclicLR,
-    }
-)
 # A schedule that ends in the last hundredth of a run stays as it is to its end.
 _NEARLY_ALL = 0.99
 _Groups = list[Options]
@@ -216,10 +199,10 @@ def _jumping(there: Any) -> _Jump | None:  # there: a scheduler of torch, or no 
     """Return how to get anywhere in a schedule at once; None where one cannot."""
     start = getattr(there, "last_epoch", 0)
     parts: Any = getattr(there, PARTS, ())  # of schedulers
-    if type(there) in _LAND_ANYWHERE:
+    if kind_of(there).lands:
         return lambda number: there.step(start + number)
     if type(there) is not lr_scheduler.SequentialLR or not all(
-        type(part) in _LAND_ANYWHERE for part in parts
+        kind_of(part).lands for part in parts
     ):
         return None
     ends = list(there._milestones)  # noqa: SLF001  nowhere else
@@ -257,34 +240,12 @@ _EARLY = 1 / 50
 _FALLEN = 0.11
 # A plan as long as the run, within this part of it, was made for its steps.
 _AS_LONG = 0.01
-# An exponential never ends: this far its length is counted.
-_TO_A_TENTH = math.log(0.1)
 
 _SIZES = (
     "Give dataset_size (--dataset-size) and batch_size (--batch-size), or the steps of "
     "an epoch as every (--scheduler-every)."
 )
 _PACE = 'Give its pace: every (--scheduler-every) is "step", or the steps of an epoch.'
-
-_Named = tuple[str, float]
-# Any: each reads its own scheduler of torch.
-_PLANS: Mapping[type, Callable[[Any], _Named]] = {
-    lr_scheduler.StepLR: lambda it: ("step_size", it.step_size),
-    lr_scheduler.MultiStepLR: lambda it: ("milestones", max(it.milestones, default=0)),
-    lr_scheduler.CosineAnnealingLR: lambda it: ("T_max", it.T_max),
-    lr_scheduler.CosineAnnealingWarmRestarts: lambda it: ("T_0", it.T_0),
-    lr_scheduler.OneCycleLR: lambda it: ("total_steps", it.total_steps),
-    lr_scheduler.CyclicLR: lambda it: ("step_size", it.total_size),
-    lr_scheduler.PolynomialLR: lambda it: ("total_iters", it.total_iters),
-    lr_scheduler.LinearLR: lambda it: ("total_iters", it.total_iters),
-    lr_scheduler.ConstantLR: lambda it: ("total_iters", it.total_iters),
-}
-# What only rises to its base lr, and stays there. Then its length says less: a few
-# hundred are steps, however long the run is.
-_WARM_UPS: Mapping[type, Callable[[Any], bool]] = {
-    lr_scheduler.LinearLR: lambda it: bool(it.start_factor < it.end_factor == 1),
-    lr_scheduler.ConstantLR: lambda it: bool(it.factor < 1),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,14 +327,14 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
     boundary = _EARLY * steps
     if steps_per_epoch is not None:
         boundary = math.sqrt(steps * max(1.0, steps / steps_per_epoch))
-    name, length = _plan(follower.scheduler) or _fall(follower, boundary)
+    name, length = plan_of(follower.scheduler) or _fall(follower, boundary)
     why = f"the {name} of its {follower.name} is {count(length)}"
     if not name:
         why = f"the lr of its {follower.name} does not fall early"
     if name and abs(length - steps) <= _AS_LONG * steps:
         return Pace(every=1, unit="step", known_from="scheduler", why=why)
-    rises = _WARM_UPS.get(type(follower.scheduler))
-    if rises is not None and rises(follower.scheduler):
+    # The length of a warm-up says less: a few hundred are steps, however long the run.
+    if kind_of(follower.scheduler).rises(follower.scheduler):
         boundary = steps / (steps_per_epoch or math.inf)
     if length > boundary or steps_per_epoch == 1:
         return Pace(every=1, unit="step", known_from="guess", why=why)
@@ -381,25 +342,7 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
     return Pace(every=every, unit="epoch", known_from="guess", why=why)
 
 
-def _plan(scheduler: Any) -> _Named | None:  # of torch or timm
-    """Return the length of a plan in steps of the scheduler, and its argument's name.
-
-    Of a sequence the length of all parts, of a chain that of the longest.
-    """
-    parts: Any = getattr(scheduler, PARTS, ())
-    if type(scheduler) is lr_scheduler.SequentialLR:
-        _, last = _plan(parts[-1]) or ("", 0)
-        return "milestones", max(scheduler._milestones, default=0) + last  # noqa: SLF001
-    if type(scheduler) is lr_scheduler.ChainedScheduler:
-        plans = [plan for each in parts if (plan := _plan(each))]
-        return max(plans, key=lambda plan: plan[1], default=None)
-    if type(scheduler) is lr_scheduler.ExponentialLR and 0 < scheduler.gamma < 1:
-        return "time to a tenth", _TO_A_TENTH / math.log(scheduler.gamma)
-    read = _PLANS.get(type(scheduler))
-    return None if read is None else read(scheduler)
-
-
-def _fall(follower: Follower, most: float) -> _Named:
+def _fall(follower: Follower, most: float) -> tuple[str, float]:
     """Return after how many steps it ends, or a tenth of its highest lr is left."""
     # Infinite where that is later than anybody asks.
     group = max(follower.groups, key=lambda each: float(each["lr"]))

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -12,7 +12,6 @@ from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.follow_schedule import (
-    PARTS,
     all_inside,
     belongs_to,
     copied_scheduler,
@@ -20,6 +19,7 @@ from dwindle.pytorch.follow_schedule import (
 )
 from dwindle.pytorch.options import MARKER
 from dwindle.pytorch.refusals import refused
+from dwindle.pytorch.schedulers import PARTS, kind_of, peaks_at_base
 from dwindle.wording import with_article
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
@@ -30,34 +30,6 @@ _MOST_STEPS = 1_000_000
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 _OF_TORCH = lr_scheduler.__name__
-
-
-def _no_growth(scheduler: Any) -> bool:
-    return bool(scheduler.gamma <= 1)
-
-
-def _above_its_floor(scheduler: Any) -> bool:
-    return bool(scheduler.eta_min <= min(scheduler.base_lrs))
-
-
-# Schedulers of torch that begin at their base lr and go no higher: their peak is known
-# without a step. Exactly these, for a subclass may do anything.
-_FALL_FROM_BASE: Mapping[type, Callable[[Any], bool]] = {
-    lr_scheduler.StepLR: _no_growth,
-    lr_scheduler.MultiStepLR: _no_growth,
-    lr_scheduler.ExponentialLR: _no_growth,
-    lr_scheduler.CosineAnnealingLR: _above_its_floor,
-    lr_scheduler.CosineAnnealingWarmRestarts: _above_its_floor,
-    lr_scheduler.PolynomialLR: lambda _: True,
-    lr_scheduler.ReduceLROnPlateau: lambda _: True,
-}
-# Those that go up to it, however long the run is.
-_PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
-    **_FALL_FROM_BASE,
-    lr_scheduler.ConstantLR: lambda _: True,
-    lr_scheduler.LinearLR: lambda it: max(it.start_factor, it.end_factor) == 1,
-    lr_scheduler.SequentialLR: lambda it: all(map(_peaks_at_base, getattr(it, PARTS))),
-}
 
 
 def peaks_given(lr_peak: object, count: int) -> list[float | None]:
@@ -171,10 +143,9 @@ def _of_scheduler(
             name, owner = type(each).__name__, type(each.optimizer).__name__
             named = with_article(name)
             raise refused("another-optimizer", scheduler=named, owner=owner)
-    failure = None
-    waits = steps is not None and _waits_for_a_metric(_at_its_pace(scheduler))
-    falls = type(_at_its_pace(scheduler)) in _FALL_FROM_BASE
-    if steps is not None and not waits and not (falls and _peaks_at_base(scheduler)):
+    failure, paced = None, _at_its_pace(scheduler)
+    waits = steps is not None and _waits_for_a_metric(paced)
+    if steps is not None and not waits and not kind_of(paced).falls(paced):
         try:
             return _followed(scheduler, optimizer, int(steps))
         except RefusedError as error:
@@ -182,9 +153,9 @@ def _of_scheduler(
     shown = _shown(scheduler, optimizer.param_groups)
     if shown is not None:
         return shown
-    if not (waits or _peaks_at_base(scheduler)):
-        kind = type(_at_its_pace(scheduler)).__name__
-        need = f"The peak of {with_article(kind)}, where lr_peak is not given,"
+    if not (waits or peaks_at_base(paced)):
+        named = with_article(type(paced).__name__)
+        need = f"The peak of {named}, where lr_peak is not given,"
         raise failure or MissingFactError("steps", need, "--steps")
     return _from_base(scheduler, optimizer) if hasattr(scheduler, "base_lrs") else None
 
@@ -208,12 +179,6 @@ def _shown(scheduler: Any, groups: Sequence[Group]) -> list[float] | None:
 def _at_its_pace(scheduler: Any) -> Any:
     """Return the scheduler inside of one that an integration paces."""
     return getattr(scheduler, "paced", scheduler)
-
-
-def _peaks_at_base(scheduler: Any) -> bool:
-    paced = _at_its_pace(scheduler)
-    goes_no_higher = _PEAKS_AT_BASE.get(type(paced))
-    return goes_no_higher is not None and goes_no_higher(paced)
 
 
 def _waits_for_a_metric(scheduler: Any) -> bool:
@@ -258,7 +223,7 @@ def _from_base(scheduler: Any, optimizer: Optimizer) -> list[float]:
     # An lr that was set by hand between two schedulers is where the second one begins;
     # its base is still the `initial_lr` that the first one left.
     bases, paced = [float(lr) for lr in scheduler.base_lrs], _at_its_pace(scheduler)
-    if _done(paced) or type(paced) not in _PEAKS_AT_BASE:
+    if _done(paced) or not peaks_at_base(paced):
         return bases
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
