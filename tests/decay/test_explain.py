@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import assume, given
@@ -168,49 +169,30 @@ def test_a_run_that_is_too_short_to_settle_has_no_equilibrium():
     assert longer.rms_at_end == digits(0.2226 * (1 - math.exp(-2)) ** 0.5, rel=1e-3)
 
 
-@pytest.mark.parametrize("steps", [500, 10**9])
-def test_no_decay_has_no_sign(steps):
-    """λ = 0 has 0 e-folds, not -0."""
-    run = Run(lr=0.1, steps=steps, momentum=0.9)
-    for name in ("torch.AdamW", "torch.SGD", "timm.adan", "timm.adamc"):
-        found = explain(0, name, run=run)
-        assert math.copysign(1, found.e_folds) == 1
-        assert (found.e_folds, found.kept) == (0, 1)
-
-
-def test_a_half_life_explains_itself():
-    """A half-life has its own shrink and its own number on its own clock."""
-    found = explain("3 epochs", "half-life", run=WHOLE)
-    assert found.half_life["epochs"] == digits(3, rel=1e-14)
-    assert found.shrink_per_step == digits(1 - 2 ** (-1 / 150), rel=1e-12)
-    assert found.family is None
-
-
-def test_a_penalty_says_its_canonical_number():
-    """The question's λ is half the canonical one, and needs an optimizer to decay."""
-    found = explain(1e-3, "question.l2", run=WHOLE)
-    assert found.penalty == 2e-3
-    assert found.shrink_per_step is None
-    assert codes(found) == ["no-optimizer"]
-
-
-def test_a_usual_run_has_no_warning():
-    """Where every fact is given and nothing is odd, one is told what it is not."""
-    run = Run(
-        lr=1e-3, batch_size=100, dataset_size=5000, epochs=200, tokens_per_example=1
-    )
-    assert codes(explain(0.1, "torch.AdamW", run=run)) == ["no-penalty"]
-
-
-def test_a_swing_has_no_average():
-    """After a swing through zero, what is left tells no rate."""
-    found = explain(0.1, "torch.SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
-    assert found.kept < 0
-    assert found.e_folds is not None
-    assert set(found.half_life_average.values()) == {None}
-
-
 PLAIN_SGD = explain(0.1, "torch.SGD", run=Run(lr=1e-3, momentum=0.9))
+
+
+def test_what_is_known_of_a_time_a_penalty_and_a_usual_run():
+    """A half-life on its clock, λ of an objective, and no note where all is usual."""
+    time = explain("3 epochs", "half-life", run=WHOLE)
+    assert time.half_life["epochs"] == digits(3, rel=1e-14)
+    assert time.shrink_per_step == digits(1 - 2 ** (-1 / 150), rel=1e-12)
+    # The question's λ is half the canonical one, and needs an optimizer to decay.
+    penalty = explain(1e-3, "question.l2", run=WHOLE)
+    assert (penalty.penalty, penalty.shrink_per_step) == (2e-3, None)
+    assert codes(penalty) == ["no-optimizer"]
+    usual = replace(WHOLE, lr=1e-3, momentum=0.0, epochs=200, schedule=Schedule())
+    assert codes(explain(0.1, "torch.AdamW", run=usual)) == ["no-penalty"]
+    # After a swing through zero, what is left tells no rate.
+    swing = explain(0.1, "torch.SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
+    assert swing.kept < 0
+    assert swing.e_folds is not None
+    assert set(swing.half_life_average.values()) == {None}
+    for steps, name in product((500, 10**9), ("AdamW", "SGD")):  # 0 e-folds, not -0
+        run = Run(lr=0.1, steps=steps, momentum=0.9)
+        nothing = explain(0, f"torch.{name}", run=run)
+        assert math.copysign(1, nothing.e_folds) == 1
+        assert (nothing.e_folds, nothing.kept) == (0, 1)
 
 
 TWINS_OF_ADAMW = {

@@ -259,6 +259,9 @@ def test_the_schedule_of_the_trainer_is_linear_where_none_is_given():
     there = rescale(0.1, TRAINER, before=run, after=run)
     assert there.before.e_folds == there.unchanged.e_folds == found.e_folds
     assert explain(0.1, "torch.AdamW", run=run).e_folds == constant.e_folds
+    # One that counts steps is timed by the length of the run, and named all the same.
+    counted = explain(1e-4, "sklearn.SGDRegressor", run={"lr": 0.01, "steps": 1000})
+    assert "library-default" in {each.code for each in counted.warnings}
 
 
 def test_the_run_of_a_command_has_no_schedule_of_its_own(capsys):

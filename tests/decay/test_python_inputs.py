@@ -172,19 +172,6 @@ def test_an_option_that_bears_on_decay_and_is_not_known_is_refused():
     assert "cautious_weight_decay=True" in raised.value.asked
 
 
-def test_other_objects_of_known_classes_are_refused():
-    """An object without groups has options that nobody reads: it is no class."""
-
-    class Optimizer:
-        """Stands in for an optimizer without groups, as those of Keras."""
-
-    Optimizer.__module__, Optimizer.__name__ = "keras.optimizers", "SGD"
-    for question in (lambda it: explain(0.1, it), lambda it: convert(0.1, "L2", to=it)):
-        with pytest.raises(UsageError) as raised:
-            question(Optimizer())
-        assert raised.value.got.endswith(" keras.optimizers.SGD")
-
-
 def test_a_flag_of_a_group_is_another_knob():
     """Adam with decoupled_weight_decay is not torch.optim.Adam's L2."""
     for kind, flag, name in (
@@ -195,41 +182,6 @@ def test_a_flag_of_a_group_is_another_knob():
         options = {} if flag is None else {"decoupled_weight_decay": flag}
         optimizer = kind(weights(), lr=1e-3, weight_decay=0.1, **options)
         assert explain(optimizer).knob == name
-
-
-def test_groups_that_differ_are_refused_with_the_list():
-    """One answer for two groups would be wrong for one of them."""
-    first, second = weights()
-    groups = [{"params": [first]}, {"params": [second], "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
-    with pytest.raises(UsageError) as raised:
-        explain(optimizer)
-    for fact in ("group 0: torch.optim.AdamW = 0.1, lr 0.001", "group 1: "):
-        assert fact in raised.value.got
-    alike = torch.optim.AdamW([{"params": [each]} for each in weights()], lr=1e-3)
-    assert explain(alike).value == 0.01
-
-
-def test_a_class_of_ones_own_is_not_taken_for_its_base():
-    """A subclass may step otherwise: its base is named, and not used."""
-
-    class Mine(torch.optim.AdamW):
-        pass
-
-    with pytest.raises(UnknownNameError) as raised:
-        explain(Mine, 0.1)
-    assert raised.value.nearest == ("torch.optim.AdamW",)
-    with pytest.raises(UnknownNameError) as raised:
-        explain(torch.nn.Linear(2, 2), 0.1)
-    assert raised.value.nearest == ()
-
-
-def test_half_a_question_is_refused():
-    """Without a knob or without a value there is nothing to explain."""
-    for pair in ((0.1,), (0.1, 0.2), (None, 0.1), (None, None)):
-        with pytest.raises(UsageError) as raised:
-            explain(*pair)
-        assert repr(pair[-1]) in raised.value.got
 
 
 def test_facts_may_be_a_mapping():
@@ -297,12 +249,52 @@ def test_groups_of_other_libraries_are_read_as_they_write_them():
     )
 
 
-def test_groups_that_no_record_is_about_are_refused():
-    """No group, no such number, and a decay that is divided by another lr."""
-    for group, got in (({}, "no group"), ({"lr": 0.1}, "lr")):
+class Mine(torch.optim.AdamW):
+    """A subclass, which may step otherwise."""
+
+
+class WithoutGroups:
+    """Stands in for an optimizer of Keras, whose options nobody reads."""
+
+
+WithoutGroups.__module__, WithoutGroups.__name__ = "keras.optimizers", "SGD"
+UNLIKE = torch.optim.AdamW(
+    [{"params": weights(1)}, {"params": weights(1), "weight_decay": 0.0}],
+    lr=1e-3,
+    weight_decay=0.1,
+)
+# What is asked, and what the error has got.
+USAGES = [
+    *(((0.1, *more), repr((0.1, *more)[-1])) for more in ((), (0.2,))),
+    *(((None, each), repr(each)) for each in (0.1, None)),
+    ((0.1, WithoutGroups()), "keras.optimizers.SGD"),
+    ((live("optimi.AdamW", {}),), "no group"),
+    ((live("optimi.AdamW", {"lr": 0.1}),), "lr"),
+    # One answer for two groups would be wrong for one of them.
+    ((UNLIKE,), "group 0: torch.optim.AdamW = 0.1, lr 0.001"),
+    ((UNLIKE,), "group 1: "),
+]
+
+
+def test_half_a_question_and_unlike_groups_are_refused():
+    """Without a knob or a value there is no question, and groups must be alike."""
+    for asked, got in USAGES:
         with pytest.raises(UsageError) as raised:
-            explain(live("optimi.AdamW", group))
-        assert raised.value.got == got
+            explain(*asked)
+        assert got in raised.value.got
+    with pytest.raises(UsageError) as raised:
+        convert(0.1, "L2", to=WithoutGroups())
+    assert raised.value.got.endswith(" keras.optimizers.SGD")
+    alike = torch.optim.AdamW([{"params": [each]} for each in weights()], lr=1e-3)
+    assert explain(alike).value == 0.01
+
+
+def test_what_no_record_is_about_is_refused():
+    """A base is named, and not used; nor is a decay divided by another lr."""
+    for kind, nearest in ((Mine, ("torch.optim.AdamW",)), (torch.nn.Linear(2, 2), ())):
+        with pytest.raises(UnknownNameError) as unknown:
+            explain(kind, 0.1)
+        assert unknown.value.nearest == nearest
     group = {"lr": 1e-3, "max_lr": 1e-2, "weight_decay": 1e-4, "decouple_lr": True}
     with pytest.raises(RefusedError) as refused:
         explain(live("optimi.AdamW", group))
