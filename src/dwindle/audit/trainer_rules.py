@@ -17,7 +17,7 @@ from dwindle.audit.trainer_courses import (
     epochs_of_timm,
     number_at,
 )
-from dwindle.audit.trainers import Flat, Reading
+from dwindle.audit.trainers import Flat, Reading, Trainer
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.python_inputs import run_of
 from dwindle.decay.run import Run
@@ -71,8 +71,6 @@ def _ultralytics(reading: Reading, flat: Flat) -> Reading:
         ``max(round(nbs / batch), 1)``, the decay ``* batch * accumulate / nbs``.
 
     """
-    if flat.get("cos_lr") is True:
-        reading = replace(reading, schedule="cosine")
     reading = replace(reading, course=partial(course_of_ultralytics, flat))
     batch = number_in(flat.get("batch", flat.get("batch_size"))) or 0
     nominal = number_in(flat.get("nbs", 64)) or 0
@@ -86,35 +84,22 @@ def _ultralytics(reading: Reading, flat: Flat) -> Reading:
 
 
 def _deepspeed(reading: Reading, flat: Flat) -> Reading:
-    """Take the lr from the scheduler, and Adam as L2 where it is switched.
+    """Take the lr from a scheduler that sets it.
 
     Reference:
         DeepSpeed, ``runtime/lr_schedules.py``: WarmupLR and WarmupDecayLR overwrite the
-        lr with ``warmup_max_lr``, 0.001 by default; ``ops/adam``: ``adam_w_mode``.
+        lr with ``warmup_max_lr``, 0.001 by default.
 
     """
     name = reading.schedule.casefold().replace("_", "")
-    # They cycle between bounds of the lr under other keys.
-    if name in {"onecycle", "lrrangetest"}:
-        return replace(reading, why_not=f"Its scheduler {name} sets another lr.")
     if name in {"warmuplr", "warmupdecaylr"}:
         key = "scheduler.params.warmup_max_lr"
         note = f"The scheduler sets the lr: {key} counts, 0.001 where it is not there."
         lr = number_in(flat.get(key, 0.001))
         reading = replace(reading, lr=lr, lr_key=key, unchecked=(note,))
-    if name in {"warmuplr", "warmupdecaylr", "warmupcosinelr"}:
-        course = partial(course_of_deepspeed, flat, name)
-        reading = replace(reading, course=course)
-    if flat.get("optimizer.params.adam_w_mode") is False:
-        return replace(reading, knob="torch.optim.Adam")
-    return reading
-
-
-def _nemo(reading: Reading, _: Flat) -> Reading:
-    if not reading.schedule.casefold().startswith("noam"):
+    if name not in {"warmuplr", "warmupdecaylr", "warmupcosinelr"}:
         return reading
-    why = "Its lr is a factor of Noam's schedule, and not the lr of any step."
-    return replace(reading, why_not=why)
+    return replace(reading, course=partial(course_of_deepspeed, flat, name))
 
 
 def _by_path(reading: Reading, flat: Flat) -> Reading:
@@ -151,10 +136,7 @@ def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
 
 
 def _diffusers(reading: Reading, flat: Flat) -> Reading:
-    """Use the 8-bit optimizer and scale the lr where the file switches that on."""
-    # The script builds bitsandbytes.optim.AdamW8bit instead of torch.optim.AdamW.
-    if flat.get("use_8bit_adam") is True:
-        reading = replace(reading, knob="bitsandbytes.optim.AdamW")
+    """Scale the lr where the file switches that on."""
     if flat.get("scale_lr") is not True or reading.lr is None:
         return reading
     examples = reading.facts.get("batch_size")
@@ -238,12 +220,11 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
 
 
 # By the name of the trainer; the others type the numbers that their optimizers get.
-RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
+_RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
     {
         "dwindle": _own,
         "Ultralytics": _ultralytics,
         "DeepSpeed": _deepspeed,
-        "NeMo": _nemo,
         "a class by its path": _by_path,
         "kohya's sd-scripts": _kohya,
         "LLM Foundry": _llm_foundry,
@@ -254,3 +235,16 @@ RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
         "transformers": _transformers,
     }
 )
+
+
+def as_trained(reading: Reading, trainer: Trainer, flat: Flat) -> Reading:
+    """Return what a trainer makes of its numbers, or why they are not what it uses."""
+    for switch in trainer.switches:
+        if flat.get(switch["key"]) is switch["on"]:
+            reading = replace(reading, **switch["then"])
+    schedule = reading.schedule.casefold().replace("_", "")
+    for begin, why in trainer.refused.items():
+        if schedule.startswith(begin):
+            return replace(reading, why_not=why)
+    rule = _RULES.get(trainer.name)
+    return rule(reading, flat) if rule else reading

@@ -18,7 +18,7 @@ from dwindle.audit.trainer_courses import (
     TRAINER_SCHEDULES,
     ScheduleFacts,
 )
-from dwindle.audit.trainer_rules import RULES, options_in
+from dwindle.audit.trainer_rules import as_trained, options_in
 from dwindle.audit.trainers import (
     DTYPE_KEYS,
     TRANSFORMERS,
@@ -154,8 +154,7 @@ def _read(values: Values, *, devices: int) -> Reading:
             if (count := values.number(f"warmup_{unit}")) is not None
         },
     )
-    if trainer.name in RULES:
-        reading = RULES[trainer.name](reading, flat)
+    reading = as_trained(reading, trainer, flat)
     # A decay that is there and is no number must not become the default.
     is_there = "weight_decay" in reading.options or trainer.found("decay", flat)[1]
     if trainer.own_decay and reading.knob and is_there is None:

@@ -1,7 +1,7 @@
 """Trainers whose settings files are known, whose file a file is, and its values."""
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,8 @@ class Trainer:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     # Values of facts that count where the file has none of the keys.
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    refused: Mapping[str, str] = field(default_factory=dict, hash=False)
+    switches: Sequence[Mapping[str, Any]] = field(default=(), hash=False)
     own_decay: bool = False  # the optimizer's own default counts for a decay, too
     # A warm-up as long as the run rises on its line beyond it. It is not followed in
     # others: Composer refuses it, and Ultralytics has changed its mind.
