@@ -396,6 +396,16 @@ def test_what_diverged_between_others_of_its_seed_is_missing(wd):
     assert claims(cell) == claims(failed)
     # Between the λ that were tried the lowest place is read.
     assert (cell.value, cell.diverged) == (pytest.approx(0.01, rel=0.05), 1)
+    # On a grid so fine that each λ has its part in the reading, too.
+    fine = [
+        {"wd": 2.0**k, "seed": s, "loss": dip(2.0**k, s)}
+        for k in range(-10, 0)
+        for s in range(4)
+        if (k, s) != (-5, 1)
+    ]
+    lost = [*fine, {"wd": 2.0**-5, "seed": 1, "loss": NAN}]
+    (failed,), (cell,) = (dwindle.fit(rows).cells for rows in (fine, lost))
+    assert claims(cell) == claims(failed)
 
 
 @pytest.mark.parametrize("knob", ["wd", "C"])
