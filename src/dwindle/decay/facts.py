@@ -29,9 +29,9 @@ class Counted(float):
 class Range(NamedTuple):
     """How a number is read, its range in words, and whether it is in it."""
 
-    read: Callable[..., Any]  # Any: a number or a tuple of them
     must: str
-    holds: Callable[[Any], bool]  # Any: the same
+    holds: Callable[[Any], bool]  # Any: a number, or a tuple of them
+    read: Callable[..., Any] = number_of  # Any: the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,28 +80,16 @@ def _times(name: str, given: object, *, remedy: str) -> tuple[float, ...] | str:
     return counts if clock == "run" else given
 
 
-_SHARE = Range(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
-_FRACTION = Range(number_of, "a fraction of the peak in [0, 1]", lambda x: 0 <= x <= 1)
-_FACTOR = Range(number_of, "a factor in (0, 1]", lambda x: 0 < x <= 1)
-_COUNT = Range(whole_of, "at least 1", lambda x: 1 <= x < math.inf)
+_SHARE = Range("in [0, 1)", lambda x: 0 <= x < 1)
+_FACTOR = Range("a factor in (0, 1]", lambda x: 0 < x <= 1)
 _PAIR = Range(
+    "two numbers in [0, 1)",
+    lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
     partial(
         numbers_of,
         must="two numbers in a list or tuple",
         remedy="Write betas=(0.9, 0.95).",
     ),
-    "two numbers in [0, 1)",
-    lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
-)
-_UNITS = Range(
-    partial(
-        numbers_of,
-        read=whole_of,
-        must="sizes of layers in a list or tuple",
-        remedy="Write units=(784, 256, 10).",
-    ),
-    "two or more layer sizes of at least 1, inputs first",
-    lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
 )
 _CYCLED = "two numbers in [0, 1): the momentum at the peak, and at both ends"
 _LRS = "two or more finite lrs of at least 0, one of them above 0"
@@ -109,36 +97,46 @@ _RANGES: Mapping[str, Range] = MappingProxyType(
     {
         # An lr of 0 is that of a group at rest, and of a warm-up.
         "not negative": Range(
-            number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
+            "a finite number, 0 or more", lambda x: 0 <= x < math.inf
         ),
-        "above 0": Range(
-            number_of, "a finite number above 0", lambda x: 0 < x < math.inf
-        ),
+        "above 0": Range("a finite number above 0", lambda x: 0 < x < math.inf),
         "share": _SHARE,
-        "count": _COUNT,
+        "count": Range("at least 1", lambda x: 1 <= x < math.inf, whole_of),
         "depth": Range(
-            whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf
+            "at least 0 hidden layers", lambda x: 0 <= x < math.inf, whole_of
         ),
         "pair": _PAIR,
-        "units": _UNITS,
-        "fraction": _FRACTION,
+        "units": Range(
+            "two or more layer sizes of at least 1, inputs first",
+            lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
+            partial(
+                numbers_of,
+                read=whole_of,
+                must="sizes of layers in a list or tuple",
+                remedy="Write units=(784, 256, 10).",
+            ),
+        ),
+        "fraction": Range("a fraction of the peak in [0, 1]", lambda x: 0 <= x <= 1),
         "factor": _FACTOR,
-        "rise": Range(_time, "a share of the steps in [0, 1)", _SHARE.holds),
-        "fall": Range(_time, "a share in (0, 1]", _FACTOR.holds),
+        "rise": Range("a share of the steps in [0, 1)", _SHARE.holds, _time),
+        "fall": Range("a share in (0, 1]", _FACTOR.holds, _time),
         "period": Range(
-            _time,
             "a share of the steps in (0, 1], or a count of steps or epochs",
             lambda x: 0 < x <= (math.inf if isinstance(x, Counted) else 1),
+            _time,
         ),
-        "growth": Range(
-            number_of, "a finite number of at least 1", lambda x: 1 <= x < math.inf
-        ),
+        "growth": Range("a finite number of at least 1", lambda x: 1 <= x < math.inf),
         "milestones": Range(
-            _times,
             "within the run, each after the one before",
             lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
+            _times,
         ),
-        "cycle": Range(partial(numbers_of, must=_CYCLED), _CYCLED, _PAIR.holds),
+        "cycle": Range(_CYCLED, _PAIR.holds, partial(numbers_of, must=_CYCLED)),
+        "lrs": Range(
+            _LRS,
+            lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
+            partial(numbers_of, must=_LRS),
+        ),
     }
 )
 
@@ -157,15 +155,9 @@ def _records() -> dict[str, Fact]:
         for group, rows in table.items()
         for name, row in rows.items()
     }
-    # The lr of every step: a list of lrs, typed where one lr is.
-    lrs = Range(
-        partial(numbers_of, must=_LRS),
-        _LRS,
-        lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
-    )
-    return found | {
-        "lrs": Fact(name="lrs", option="--lr", example="lrs.csv", range=lrs)
-    }
+    # Of a listed schedule: a list of lrs, typed where one lr is.
+    lrs = Fact(name="lrs", option="--lr", example="lrs.csv", range=_RANGES["lrs"])
+    return found | {"lrs": lrs}
 
 
 FACTS: Mapping[str, Fact] = MappingProxyType(_records())
