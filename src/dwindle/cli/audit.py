@@ -8,7 +8,7 @@ from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, OF_A_DECAY, WrittenFacts
 from dwindle.cli.options import Option, read_count, read_number, read_whole
-from dwindle.cli.output import print_json, show
+from dwindle.cli.output import answer
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
 from dwindle.decay.run import Run
 from dwindle.errors import AuditTargetError, RangeError, UsageError
@@ -127,10 +127,7 @@ def command(
             raise UsageError(must, f"it for {target}", remedy)
     found = (_files if is_file else _programs)(target, written, words)
     found = found.selected(select or (), ignore or ())
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        show(found.sheet())
+    answer(found.as_dict(), found.sheet(), as_json=as_json)
     return found.exit_code
 
 
@@ -208,9 +205,8 @@ def _programs(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "
 
 def _explain(name: str, *, as_json: bool) -> None:
     chosen = [*CODES.values()] if name == "all" else [resolve_code(name)]
-    if as_json:
-        print_json({"codes": [code.as_dict() for code in chosen]})
-    elif name == "all":
+    document = {"codes": [code.as_dict() for code in chosen]}
+    if name == "all":
         columns = (Column("code", "name"), Column("severity", "name"), "what is found")
         rows = [
             (code.code, Styled(code.severity, _STYLES[code.severity]), code.title)
@@ -218,7 +214,8 @@ def _explain(name: str, *, as_json: bool) -> None:
         ]
         last = "dwindle audit --explain CODE prints one in full."
         table = Table(columns=columns, rows=rows, indent=2)
-        show(table, "", Line(text=last, style="dim"))
+        below = Line(text=last, style="dim")
+        answer(document, table, "", below, as_json=as_json)
     else:
         code = chosen[0]
         page = {
@@ -229,4 +226,4 @@ def _explain(name: str, *, as_json: bool) -> None:
             "what to write": code.write,
             "source": code.source,
         }
-        show(facts(page, indent=2))
+        answer(document, facts(page, indent=2), as_json=as_json)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import print_json, show
+from dwindle.cli.output import answer
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,
@@ -38,28 +38,26 @@ def command(*, quantity: str | None, as_json: bool) -> None:
     names = tuple(QUANTITIES) if quantity is None else (quantity_named(quantity).name,)
     chosen = [each for each in there.records if each.quantity in names]
     everything = expected(names)
-    if as_json:
-        cited = {name: each.citation for name, each in there.sources.items()}
-        print_json(
-            {
-                "records": chosen,
-                "sources": {each.source: cited[each.source] for each in chosen},
-                "expected": everything,
-                "nobody_measured": nobody_measured(everything),
-                "leave_one_source_out": read_posterior()["leave_one_source_out"],
-            }
-        )
-    elif quantity is None:
-        for family in FAMILIES_OF_EVIDENCE:
-            show("", _overview(everything, family))
-        show("", Line(text=_ABOUT, style="dim", indent=2))
-        last = "dwindle evidence QUANTITY prints the records of one."
-        show(Line(text=last, style="dim", indent=2), "")
+    cited = {name: each.citation for name, each in there.sources.items()}
+    missing = nobody_measured(everything)
+    document = {
+        "records": chosen,
+        "sources": {each.source: cited[each.source] for each in chosen},
+        "expected": everything,
+        "nobody_measured": missing,
+        "leave_one_source_out": read_posterior()["leave_one_source_out"],
+    }
+    last: Cell
+    if quantity is None:
+        tables = [_overview(everything, family) for family in FAMILIES_OF_EVIDENCE]
+        last = (_ABOUT, "dwindle evidence QUANTITY prints the records of one.")
     else:
-        show("", _pooled(everything, names[0]), "", _records(chosen))
-        missing = [_cell_name(each) for each in nobody_measured(everything)]
-        gaps = f"Nobody has measured it in: {listed(missing, between=';')}."
-        show("", Line(text=gaps, style="dim", indent=2), "")
+        tables = [_pooled(everything, names[0]), _records(chosen)]
+        gaps = listed([_cell_name(each) for each in missing], between=";")
+        last = f"Nobody has measured it in: {gaps}."
+    below = Line(text=last, style="dim", indent=2)
+    parts = [part for table in tables for part in ("", table)]
+    answer(document, *parts, "", below, "", as_json=as_json)
 
 
 def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:

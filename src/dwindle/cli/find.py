@@ -20,7 +20,7 @@ from dwindle.cli.options import (
     read_with,
     written,
 )
-from dwindle.cli.output import note, print_json, print_plan, stderr, warn
+from dwindle.cli.output import note, print_plan, stderr, warn
 from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
 from dwindle.cli.training_file import Asked, Grammar, asked_of
 from dwindle.errors import RangeError, UsageError
@@ -334,11 +334,9 @@ def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
     asked = first_round(search)
     typed = [float(each.typed) for each in asked]
     at_knob = [unit.number_from_x(each.x) for each in asked]
-    if as_json:
-        plan = {"first": typed, "typed": unit.typed.name, "knob": unit.knob.name}
-        plan |= {"first_at_knob": at_knob, "store": str(path)}
-        print_json({**plan, "trainings": spec.trainings, "training": training})
-        return
+    plan: dict[str, object] = {"first": typed, "typed": unit.typed.name}
+    plan |= {"knob": unit.knob.name, "first_at_knob": at_knob}
+    plan |= {"store": str(path), "trainings": spec.trainings}
     first = ", ".join(map(number, typed))
     in_unit = f"{unit.knob.name} {', '.join(map(number, at_knob))}"
     there = f"{unit.typed.symbol} {first} in {unit.typed.name}"
@@ -352,4 +350,4 @@ def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
         "cost": "known after the first training",
         "kept in": str(path),
     }
-    print_plan(rows, training)
+    print_plan(plan, rows, training, as_json=as_json)

@@ -4,7 +4,7 @@ import csv
 from typing import Any
 
 from dwindle.cli.options import DIRECTIONS, Option, direction_of
-from dwindle.cli.output import print_json, show
+from dwindle.cli.output import answer
 from dwindle.decay.read_numbers import numbers_of
 from dwindle.errors import RangeError, UsageError
 
@@ -89,7 +89,4 @@ def command(*, results: str, as_json: bool, **asked: Any) -> None:
     del asked["minimize"]
     given = {name: each for name, each in asked.items() if each is not None}
     found = fit(results, **given)
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        show(found.__rich__())
+    answer(found.as_dict(), found.__rich__(), as_json=as_json)

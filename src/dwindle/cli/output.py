@@ -56,10 +56,21 @@ def warn(text: str) -> None:
     note(f"warning: {text}", style="yellow")
 
 
-def print_plan(rows: Mapping[str, str], training: str) -> None:
+def answer(document: object, *parts: Drawable | str, as_json: bool) -> None:
+    """Print one JSON document, or what a person reads instead."""
+    if as_json:
+        print_json(document)
+    else:
+        show(*parts)
+
+
+def print_plan(
+    plan: Mapping[str, object], rows: Mapping[str, str], training: str, *, as_json: bool
+) -> None:
     """Print what would be done, line by line, and its first training."""
     line = Line(text=training, indent=2, whole=True)
-    show("", facts(rows, indent=2), "", line, "")
+    document = {**plan, "training": training}
+    answer(document, "", facts(rows, indent=2), "", line, "", as_json=as_json)
 
 
 def print_json(record: object) -> None:

@@ -12,7 +12,7 @@ from dwindle.cli.facts import (
     split_setting,
 )
 from dwindle.cli.options import Option, read_one_of
-from dwindle.cli.output import note, print_json, show
+from dwindle.cli.output import answer, note
 from dwindle.show import Sheet
 from dwindle.wording import TERMINAL, Face
 
@@ -154,10 +154,8 @@ class Question:
             found = call.answer()
             if call.note:
                 note(call.note, style="yellow")
-            if as_json:
-                print_json(found.as_dict())
-            else:
-                show("", call.sheet(replace(found, **self.unsaid)), "")
+            sheet = call.sheet(replace(found, **self.unsaid))
+            answer(found.as_dict(), "", sheet, "", as_json=as_json)
 
         command.__doc__ = self.ask.__doc__
         return command

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import print_json, show
+from dwindle.cli.output import answer
 from dwindle.decay.rules import RULES, Rule, resolve_rule
 from dwindle.show import Column, Line, Table, facts
 
@@ -19,14 +19,12 @@ def command(*, rule: str | None, as_json: bool) -> None:
     (the fraction that one step takes off a weight with zero gradient).
     """
     chosen = RULES if rule is None else (resolve_rule(rule),)
-    if as_json:
-        print_json({"rules": chosen})
-        return
+    document = {"rules": chosen}
     if rule is None:
         columns = (Column("rule", "name", "cyan"), "says", Column("keeps", style="dim"))
         rows = [(each.name, law(each), each.keeps) for each in chosen]
         last = Line(text="dwindle rules RULE prints source and evidence.", style="dim")
-        show(Table(columns=columns, rows=rows), "", last)
+        answer(document, Table(columns=columns, rows=rows), "", last, as_json=as_json)
         return
     (one,) = chosen
     named = {
@@ -39,7 +37,7 @@ def command(*, rule: str | None, as_json: bool) -> None:
         "source": one.source,
         "evidence": one.evidence,
     }
-    show(facts(named, indent=2))
+    answer(document, facts(named, indent=2), as_json=as_json)
 
 
 def law(rule: Rule) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_count, read_one_of, read_with
-from dwindle.cli.output import print_json, show, stderr
+from dwindle.cli.output import answer, stderr
 from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
 from dwindle.errors import UsageError
 from dwindle.show import Column, Table
@@ -146,16 +146,13 @@ def _print_plan(
         # Two digits: the speeds were fitted on another machine.
         "seconds": float(f"{seconds:.2g}"),
     }
-    if as_json:
-        print_json(totals)
-        return
     last = (
         f"{counted(trainings, 'training')} in {counted(len(packs), 'pack')}, about "
         f"{seconds:.2g} s on {counted(workers, 'worker')} (a guess until "
         "measured; a cell whose best decay lies at an edge of the grid gets up to "
         "6 decays more)."
     )
-    show(_plan_table(packs), last)
+    answer(totals, _plan_table(packs), last, as_json=as_json)
 
 
 def _plan_table(packs: "Sequence[Pack]") -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
-from dwindle.cli.output import note, print_json, print_plan
+from dwindle.cli.output import note, print_plan
 from dwindle.cli.report import show_kept
 from dwindle.cli.training_file import Asked, asked_of
 from dwindle.errors import RangeError, UsageError
@@ -124,17 +124,15 @@ def _print_plan(
     as_json: bool,
 ) -> None:
     most, training = first.spec.trainings, of_find.first_training(first)
-    if as_json:
-        plan = {"cells": cells, "target": target, "trainings": most * len(cells)}
-        print_json({**plan, "store": str(path), "training": training})
-        return
+    plan = {"cells": cells, "target": target, "trainings": most * len(cells)}
+    plan |= {"store": str(path)}
     rows = {
         "cost": _cost(cells, most),
         **{f"scale {n}": _text(cell) for n, cell in enumerate(cells, start=1)},
         "target": f"{_text(target)}: nothing is trained there",
         "kept in": str(path),
     }
-    print_plan(rows, training)
+    print_plan(plan, rows, training, as_json=as_json)
 
 
 def _text(scale: Scale) -> str:
