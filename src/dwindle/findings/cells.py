@@ -10,7 +10,7 @@ import numpy as np
 
 from dwindle.findings import names
 from dwindle.findings.model import CellFindings, CurvePoint
-from dwindle.stats.curve import Curve, curve_from_losses, read_losses
+from dwindle.stats.curve import Curve, curve_from_losses, lost_seeds, read_losses
 from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
 from dwindle.stats.optimum import Optimum, measure_optimum
 from dwindle.stats.student import mean_interval
@@ -20,9 +20,6 @@ from dwindle.wording import counted
 # Networks at chance are filled in from their seed and their λ; where more than this
 # share of a cell is, means at different λ are means of different survivors.
 MOST_AT_CHANCE = 0.1
-# One seed of four that diverges at a λ may be unlucky; of more it is the λ's doing, and
-# a mean without them one of lucky ones.
-MOST_UNLUCKY = 0.25
 
 Rows = Iterable[tuple[Trial, Outcome]]
 # λ -> seed -> outcome
@@ -90,7 +87,16 @@ def measure_cell(
     ``classes`` decides what chance is.
     """
     chance = chance_loss(classes, scale["dataset_size"])
-    trainings, lost = _without_lost_seeds(trainings)
+    lost = lost_seeds(
+        {
+            decay: {seed: [out.status != "diverged"] for seed, out in outcomes.items()}
+            for decay, outcomes in trainings.items()
+        }
+    )
+    trainings = {
+        decay: {seed: each for seed, each in outcomes.items() if seed not in lost}
+        for decay, outcomes in trainings.items()
+    }
     curve = _curve(trainings, chance)
     blank = CellFindings(
         value=value,
@@ -112,7 +118,7 @@ def measure_cell(
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
     for count, what in (
         (failed, "with failed trainings"),
-        (lost, "that diverged at most λ"),
+        (len(lost), "that diverged at most λ"),
     ):
         if count:
             left_out = f"{counted(count, 'seed')} {what} left out"
@@ -128,33 +134,6 @@ def measure_cell(
     # The few that train may be lucky ones: more seeds would not make it a comparison.
     unclear = replace(findings, matters="cannot tell", why=why, seeds_needed=None)
     return replace(cell, findings=unclear)
-
-
-def _without_lost_seeds(trainings: Trainings) -> tuple[Trainings, int]:
-    """Return trainings of seeds that did not diverge at most λ, and how many did.
-
-    What diverges at every λ, or at most of those where nearly all seeds train, says
-    nothing of λ, and would take those λ from the others; without others there is
-    nothing else to show.
-    """
-    gone = {
-        decay: {seed for seed, each in outcomes.items() if each.status == "diverged"}
-        for decay, outcomes in trainings.items()
-    }
-    most = {at: MOST_UNLUCKY * len(outcomes) for at, outcomes in trainings.items()}
-    sound = {decay for decay, some in gone.items() if len(some) <= most[decay]}
-    lost = set[int]()
-    for seed in set[int]().union(*trainings.values()):
-        tried = {decay for decay, outcomes in trainings.items() if seed in outcomes}
-        bad = {decay for decay in tried if seed in gone[decay]}
-        at_sound = len(bad & sound), len(tried & sound)
-        if len(tried) > 1 and (bad == tried or 2 * at_sound[0] > at_sound[1]):
-            lost.add(seed)
-    kept = {
-        decay: {seed: each for seed, each in outcomes.items() if seed not in lost}
-        for decay, outcomes in trainings.items()
-    }
-    return (kept, len(lost)) if any(kept.values()) else (trainings, 0)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:

@@ -1,10 +1,11 @@
 """The losses of one cell by decay and seed, whichever way its knob runs."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dwindle.fitting.trainings import CellRows
+from dwindle.stats.curve import lost_seeds
 
 MOST_DECAYS = 1000  # of a random search; beyond, what cannot be told apart is one
 _LAST_DIGITS = 1e-9  # exp(ln 0.1) is 0.10000000000000002
@@ -21,7 +22,7 @@ class CellLosses:
     log_scale: bool
     is_reversed: bool
     by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
-    lost: frozenset[str] = frozenset()
+    lost: set[str] = field(default_factory=set)
     _given: dict[float, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -42,37 +43,25 @@ class CellLosses:
                 training.loss
             )
         self.by_decay = dict(sorted(self.by_decay.items()))
-        # Those that never trained come first: with them every decay looks bad. Of a
-        # seed with one decay nobody knows which of the two is to blame.
-        of_seeds = self._ended(self.by_decay)
-        self._leave_out(s for s, e in of_seeds.items() if len(e) > 1 and not any(e))
-        usual = [each for each in self.by_decay if self.share_diverged(each) < 1 / 2]
-        of_seeds = self._ended(usual)
-        self._leave_out(s for s, e in of_seeds.items() if len(e) > max(1, 2 * sum(e)))
+        self.lost = lost_seeds(
+            {
+                decay: {
+                    seed: list(map(math.isfinite, x)) for seed, x in of_seed.items()
+                }
+                for decay, of_seed in self.by_decay.items()
+            }
+        )
+        for decay, of_seed in list(self.by_decay.items()):
+            kept = {seed: x for seed, x in of_seed.items() if seed not in self.lost}
+            if kept:
+                self.by_decay[decay] = kept
+            else:
+                del self.by_decay[decay]
 
     @property
     def positive(self) -> list[float]:
         """The decays above 0, rising."""
         return [decay for decay in self.by_decay if decay > 0]
-
-    def _ended(self, decays: Iterable[float]) -> dict[str, list[bool]]:
-        """Return whether the trainings of each seed ended, decay by decay."""
-        found: dict[str, list[bool]] = {}
-        for decay in decays:
-            for seed, losses in self.by_decay[decay].items():
-                found.setdefault(seed, []).append(all(map(math.isfinite, losses)))
-        return found
-
-    def _leave_out(self, seeds: Iterable[str]) -> None:
-        """Leave seeds out, unless nothing would be left."""
-        lost = frozenset(seeds)
-        kept = {
-            decay: {seed: each for seed, each in of_seed.items() if seed not in lost}
-            for decay, of_seed in self.by_decay.items()
-        }
-        kept = {decay: of_seed for decay, of_seed in kept.items() if of_seed}
-        if kept:
-            self.by_decay, self.lost = kept, self.lost | lost
 
     def means(self) -> tuple[tuple[float, float | None, int], ...]:
         """Return every decay as typed, its mean and the number of losses in that."""

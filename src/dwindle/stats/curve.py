@@ -4,10 +4,10 @@ All λ of a seed share their initialization, data and order, so most of the vari
 between seeds is common to the whole curve. Nothing here ever compares unpaired means.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, scipy_modul
 _LEAST_LOSS = 1e-300  # a loss of exactly 0 has no logarithm
 
 BoolArray = npt.NDArray[np.bool_]
+Seed = TypeVar("Seed", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,6 +147,42 @@ def _completed(losses: FloatArray, absent: BoolArray) -> FloatArray:
         predicted = seed[:, None] + decay - filled.mean()
         filled = np.where(absent, predicted, logs)
     return np.where(absent, np.exp(filled), losses)
+
+
+def lost_seeds(ended: Mapping[float, Mapping[Seed, Sequence[bool]]]) -> set[Seed]:
+    """Return seeds that diverged at most λ, also where others trained.
+
+    What diverges whatever λ is says nothing of it, and would take all λ from the other
+    seeds. First those that never trained, for with them every λ looks bad; then those
+    that diverged at most of the λ where less than half of the trainings did.
+
+    Args:
+        ended: λ -> seed -> whether each of its trainings there ended.
+
+    Returns:
+        The seeds; none of them if no other seed would be left.
+
+    """
+    seeds, lost = set[Seed]().union(*ended.values()), set[Seed]()
+    for most_diverged in (1.0, 1 / 2):
+        of_seeds: dict[Seed, list[bool]] = {}
+        for of_decay in ended.values():
+            there = {seed: each for seed, each in of_decay.items() if seed not in lost}
+            every = [did for each in there.values() for did in each]
+            share = every.count(False) / max(1, len(every))
+            if share < most_diverged or most_diverged == 1:
+                for seed, each in there.items():
+                    of_seeds.setdefault(seed, []).append(all(each))
+        # Of a seed with one λ nobody knows which of the two is to blame.
+        gone = {
+            seed
+            for seed, each in of_seeds.items()
+            if len(each) > 1
+            and (not any(each) or sum(each) < len(each) * (1 - most_diverged))
+        }
+        if seeds - lost - gone:
+            lost |= gone
+    return lost
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
