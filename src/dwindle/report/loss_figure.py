@@ -94,10 +94,9 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     shape = vega.series_shape(names) | legend
     trained = [row for each in cells for row in curve_rows(axis, *each)]
     optima = [
-        {**row, "y": collapse.lowest_loss(cell) if loss is None else loss}
+        row | {"y": cell.loss_at_optimum}
         for name, cell in cells
         if (row := optimum_row(name, cell, domain))
-        for loss in (cell.loss_at_optimum,)
     ]
     place = {"x": x, "y": y, "color": color}
     layers = [
