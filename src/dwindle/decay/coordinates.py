@@ -40,7 +40,7 @@ from dwindle.errors import RangeError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class CoordinateScale:
     """What the family reads over the number x that is typed.
 
     Args:
@@ -58,10 +58,10 @@ class Scale:
 
 
 # By the text that stands behind x in a formula.
-SCALES: Mapping[str, Scale] = MappingProxyType(
+SCALES: Mapping[str, CoordinateScale] = MappingProxyType(
     {
-        "": Scale(factor=lambda _: 1.0),
-        "/√steps": Scale(
+        "": CoordinateScale(factor=lambda _: 1.0),
+        "/√steps": CoordinateScale(
             factor=lambda run: 1 / math.sqrt(run.total_steps),
             inverse="·√steps",
             divisor=lambda run: (
@@ -71,7 +71,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
             ),
         ),
         # The batch that ultralytics calls nominal, of engine/trainer.py.
-        "·B/64": Scale(
+        "·B/64": CoordinateScale(
             factor=lambda run: (
                 run.require("batch_size", "A decay stated for a batch of 64") / 64
             ),
@@ -82,7 +82,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
                 f"{64 / run.batch_size:.6g}" if run.batch_size else "",
             ),
         ),
-        "/B": Scale(
+        "/B": CoordinateScale(
             factor=lambda run: (
                 1 / run.require("batch_size", "A decay divided by the minibatch")
             ),

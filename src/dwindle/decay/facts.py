@@ -26,7 +26,7 @@ class Counted(float):
     """A share of the run that was counted; it may be longer than the run."""
 
 
-class Range(NamedTuple):
+class NumberRange(NamedTuple):
     """How a number is read, its range in words, and whether it is in it."""
 
     must: str
@@ -48,7 +48,7 @@ class Fact:
     metavar: str = ""
     typed: str = ""
     text: str = ""
-    range: Range | None = None
+    range: NumberRange | None = None
     example: str = ""
     elsewhere: tuple[str, ...] = ()
 
@@ -80,9 +80,9 @@ def _times(name: str, given: object, *, remedy: str) -> tuple[float, ...] | str:
     return counts if clock == "run" else given
 
 
-_SHARE = Range("in [0, 1)", lambda x: 0 <= x < 1)
-_FACTOR = Range("a factor in (0, 1]", lambda x: 0 < x <= 1)
-_PAIR = Range(
+_SHARE = NumberRange("in [0, 1)", lambda x: 0 <= x < 1)
+_FACTOR = NumberRange("a factor in (0, 1]", lambda x: 0 < x <= 1)
+_PAIR = NumberRange(
     "two numbers in [0, 1)",
     lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
     partial(
@@ -93,20 +93,20 @@ _PAIR = Range(
 )
 _CYCLED = "two numbers in [0, 1): the momentum at the peak, and at both ends"
 _LRS = "two or more finite lrs of at least 0, one of them above 0"
-_RANGES: Mapping[str, Range] = MappingProxyType(
+_RANGES: Mapping[str, NumberRange] = MappingProxyType(
     {
         # An lr of 0 is that of a group at rest, and of a warm-up.
-        "not negative": Range(
+        "not negative": NumberRange(
             "a finite number, 0 or more", lambda x: 0 <= x < math.inf
         ),
-        "above 0": Range("a finite number above 0", lambda x: 0 < x < math.inf),
+        "above 0": NumberRange("a finite number above 0", lambda x: 0 < x < math.inf),
         "share": _SHARE,
-        "count": Range("at least 1", lambda x: 1 <= x < math.inf, whole_of),
-        "depth": Range(
+        "count": NumberRange("at least 1", lambda x: 1 <= x < math.inf, whole_of),
+        "depth": NumberRange(
             "at least 0 hidden layers", lambda x: 0 <= x < math.inf, whole_of
         ),
         "pair": _PAIR,
-        "units": Range(
+        "units": NumberRange(
             "two or more layer sizes of at least 1, inputs first",
             lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
             partial(
@@ -116,23 +116,27 @@ _RANGES: Mapping[str, Range] = MappingProxyType(
                 remedy="Write units=(784, 256, 10).",
             ),
         ),
-        "fraction": Range("a fraction of the peak in [0, 1]", lambda x: 0 <= x <= 1),
+        "fraction": NumberRange(
+            "a fraction of the peak in [0, 1]", lambda x: 0 <= x <= 1
+        ),
         "factor": _FACTOR,
-        "rise": Range("a share of the steps in [0, 1)", _SHARE.holds, _time),
-        "fall": Range("a share in (0, 1]", _FACTOR.holds, _time),
-        "period": Range(
+        "rise": NumberRange("a share of the steps in [0, 1)", _SHARE.holds, _time),
+        "fall": NumberRange("a share in (0, 1]", _FACTOR.holds, _time),
+        "period": NumberRange(
             "a share of the steps in (0, 1], or a count of steps or epochs",
             lambda x: 0 < x <= (math.inf if isinstance(x, Counted) else 1),
             _time,
         ),
-        "growth": Range("a finite number of at least 1", lambda x: 1 <= x < math.inf),
-        "milestones": Range(
+        "growth": NumberRange(
+            "a finite number of at least 1", lambda x: 1 <= x < math.inf
+        ),
+        "milestones": NumberRange(
             "within the run, each after the one before",
             lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
             _times,
         ),
-        "cycle": Range(_CYCLED, _PAIR.holds, partial(numbers_of, must=_CYCLED)),
-        "lrs": Range(
+        "cycle": NumberRange(_CYCLED, _PAIR.holds, partial(numbers_of, must=_CYCLED)),
+        "lrs": NumberRange(
             _LRS,
             lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
             partial(numbers_of, must=_LRS),

@@ -40,7 +40,7 @@ class _Decay(Protocol):
 
 
 @dataclass(frozen=True)
-class Course:
+class DecayCourse:
     """Where a decay goes between the peak of the lr and the end of the run.
 
     Args:
@@ -56,7 +56,7 @@ class Course:
 
 
 # Where two knobs part under one schedule, a conversion says how each goes.
-FOLLOWS, STAYS = Course("follows the lr"), Course("stays", lr_power=0)
+FOLLOWS, STAYS = DecayCourse("follows the lr"), DecayCourse("stays", lr_power=0)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Family:
     written: Written
     without_momentum: Written | None = None
     nesterov: Written | None = None
-    course: Course = FOLLOWS
+    course: DecayCourse = FOLLOWS
     reads_lr: bool = True
     is_penalty: bool = False
     is_decoupled: bool = False
@@ -230,7 +230,7 @@ def _family(cells: dict[str, Any]) -> Family:  # Any: texts, flags and lists
     for name in {"written", "without_momentum", "nesterov"} & cells.keys():
         cells[name] = Written(*cells[name])
     if "course" in cells:
-        cells["course"] = Course(**cells["course"])
+        cells["course"] = DecayCourse(**cells["course"])
     return Family(**cells, decay=_DECAYS.get(cells["name"]))
 
 
@@ -265,7 +265,7 @@ def has_momentum(knob: Knob) -> bool:
     return family is not None and family.has_momentum
 
 
-def course_of(knob: Knob) -> Course:
+def course_of(knob: Knob) -> DecayCourse:
     """Return the course of a knob's decay; a rate follows the schedule."""
     family = family_of(knob)
     return FOLLOWS if family is None else family.course

@@ -7,7 +7,7 @@ from dwindle.wording import number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class OptimizerOptions:
     """What an optimizer takes beside its lr and decay: defaults, None where it has not.
 
     Args:
@@ -30,7 +30,7 @@ class Options:
     schedule: str | None = None
 
 
-NO_OPTIONS = Options()
+NO_OPTIONS = OptimizerOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class Knob:
     timescale: bool = False
     update: str = ""
     epsilon: float = 0.0
-    options: Options = NO_OPTIONS
+    options: OptimizerOptions = NO_OPTIONS
     default: float | None = None
     skips: str = ""
     skips_nothing: bool = False

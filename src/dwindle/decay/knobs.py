@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dwindle.decay.families import FAMILIES
-from dwindle.decay.knob import Knob, Options
+from dwindle.decay.knob import Knob, OptimizerOptions
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 from dwindle.plain import table_beside
@@ -22,9 +22,9 @@ Cells = dict[str, Any]  # of a row: texts, numbers, flags and lists
 def _records(table: Cells) -> Iterator[tuple[Knob, str]]:
     """Yield each knob of the table with the title of its group, empty for a library."""
     options = {
-        name: Options(**cells | {"betas": tuple(cells["betas"])})
+        name: OptimizerOptions(**cells | {"betas": tuple(cells["betas"])})
         if "betas" in cells
-        else Options(**cells)
+        else OptimizerOptions(**cells)
         for name, cells in table["options"].items()
     }
     for library in table["library"]:

@@ -180,7 +180,7 @@ class Rates:
     def times(self, other: Self) -> Self:
         """Return the products of two rates of one run."""
 
-        def both(part: Part) -> Stretch:
+        def both(part: SmoothPart) -> Stretch:
             first, second = part.functions
             start, stop = part.start, part.stop
             return Stretch(
@@ -214,7 +214,7 @@ class Rates:
         )
 
 
-class Part(NamedTuple):
+class SmoothPart(NamedTuple):
     """Steps in which each of several rates is one smooth function."""
 
     start: int
@@ -226,13 +226,13 @@ class Part(NamedTuple):
         return tuple(function(step) for function in self.functions)
 
 
-def together(*several: Rates) -> Iterator[Part]:
+def together(*several: Rates) -> Iterator[SmoothPart]:
     """Yield the parts of a run in which none of several rates changes its function."""
     places, start = [0] * len(several), 0
     while start < several[0].steps:
         here = [rates.stretches[at] for rates, at in zip(several, places, strict=True)]
         stop = min(each.stop for each in here)
-        yield Part(start, stop, tuple(each.at for each in here))
+        yield SmoothPart(start, stop, tuple(each.at for each in here))
         start = stop
         places = [
             at + (each.stop == stop) for at, each in zip(places, here, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.decay.facts import FACTS, Counted, Range
+from dwindle.decay.facts import FACTS, Counted, NumberRange
 from dwindle.decay.long_runs import Rates, Stretch
 from dwindle.decay.read_numbers import (
     Clock,
@@ -162,7 +162,7 @@ class Schedule:
         start, final = (f"{peak * end:.3g}" for end in (self.start, self.final))
         return f"{self.shape} from {start} to {final}"
 
-    def _read(self, name: str, within: Range, record: Shape) -> None:
+    def _read(self, name: str, within: NumberRange, record: Shape) -> None:
         """Read one parameter, check it, or take the default of the shape."""
         given = getattr(self, name)
         if given is None or isinstance(given, NotGiven):
@@ -364,7 +364,7 @@ def _written(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-PARAMETERS: Mapping[str, Range] = MappingProxyType(
+PARAMETERS: Mapping[str, NumberRange] = MappingProxyType(
     {
         each.name: within
         for each in fields(Schedule)
