@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from dwindle.stats.points import NO_DECAY, Design, Point
+from dwindle.stats.search import FLOOR, Search
 from dwindle.stats.two_point import next_points, read_out
 
 RANGE = Design(low=1e-4, high=1.0, trainings=60)
@@ -294,6 +295,43 @@ def test_the_seeds_that_would_tell_are_about_those_that_do():
     seen = [matters for _, matters in told].count("yes")
     assert len(told) >= 3, told
     assert seen >= 0.6 * len(told), told
+
+
+def test_noise_keeps_no_search_from_extending_its_range():
+    """At an edge pairs go on beyond it before they look for another minimum inside."""
+    design = Design(low=1e-3, high=1.0, trainings=40)
+    for side in (-1, 1):
+
+        def loss(x, seed, side=side):
+            noise = random.Random(f"{x:.4f} {seed}").gauss(0, 0.2)  # noqa: S311 luck
+            level = np.random.default_rng(seed).normal(0, 0.1)
+            slope = 0.0 if x == NO_DECAY else -0.05 * side * (x - math.log(0.03))
+            return math.exp(level + slope + noise)
+
+        points, _ = run(loss, design)
+        tried = [side * p.x for p in points if p.x > NO_DECAY]
+        end = max(side * math.log(design.low), side * math.log(design.high))
+        assert max(tried) - end > math.log(1e3) / 6  # a step of the grid of seven
+
+
+def test_an_interval_holds_the_minima_of_both_readings():
+    """Beside a steep wall they lie apart, each further from the value than the floor."""
+
+    def walled(x, seed):
+        level = np.random.default_rng(seed).normal(0, 0.1)
+        away = x - math.log(0.02)
+        dip = 0.0 if x == NO_DECAY else 0.05 * math.exp(-(away**2) / 4)
+        wall = 0.0 if x == NO_DECAY else max(0.0, away - 0.5) ** 2
+        return math.exp(level - dip + wall)
+
+    points, _ = run(walled, replace(RANGE, trainings=20))
+    search = Search.of(points, RANGE)
+    low, high = (
+        search.best - search.half_widths()[0],
+        search.best + search.half_widths()[1],
+    )
+    assert max(search.minima) - min(search.minima) > 2 * FLOOR
+    assert low <= min(search.minima) <= search.best <= max(search.minima) <= high
 
 
 def test_losses_that_are_not_positive_are_read_on_their_own_scale():
