@@ -43,6 +43,9 @@ def test_a_half_life_is_typed_as_the_decay_that_it_is():
     per_step = 1 - 2 ** (-1 / 70)
     found = unit.typed_from_x(unit.x_from_number(7.0))
     assert found == pytest.approx(per_step / 0.1, rel=1e-5)
+    # An interval that is open: no decay for ever, and a decay without limit.
+    typed = unit.typed_of(7.0, 0.0, math.inf)
+    assert (typed.value, typed.low, typed.high) == (found, 0.0, math.inf)
 
 
 def test_a_quantity_of_scale_is_a_fact_of_the_run():
