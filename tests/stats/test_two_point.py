@@ -315,7 +315,7 @@ def test_noise_keeps_no_search_from_extending_its_range():
 
 
 def test_an_interval_holds_the_minima_of_both_readings():
-    """Beside a steep wall they lie apart, each further from the value than the floor."""
+    """Beside a steep wall they lie apart, further from the value than the floor."""
 
     def walled(x, seed):
         level = np.random.default_rng(seed).normal(0, 0.1)
