@@ -31,7 +31,7 @@ from dwindle.finding.unit import Typed, Unit, place_of
 from dwindle.plain import Plain, to_plain
 from dwindle.report.render import ShownWithFigure
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, facts
-from dwindle.stats.optimum import Edge
+from dwindle.stats.optimum import OTHER_EDGE, Edge
 from dwindle.stats.points import ReadOut
 from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
@@ -420,8 +420,7 @@ def _in_unit(
     value, low, high = map(number_of, (seen.value, seen.low, seen.high))
     if not unit.runs_backwards:
         return value, low, high, seen.at_edge
-    other: dict[Edge | None, Edge | None] = {"low": "high", "high": "low", None: None}
-    return value, high, low, other[seen.at_edge]
+    return value, high, low, OTHER_EDGE[seen.at_edge]
 
 
 def _what_it_does(

@@ -26,7 +26,7 @@ from dwindle.stats.matters import (
     judge_whether_decay_matters,
     seeds_needed,
 )
-from dwindle.stats.optimum import Edge, Optimum, measure_optimum
+from dwindle.stats.optimum import OTHER_EDGE, Edge, Optimum, measure_optimum
 from dwindle.stats.points import Design
 from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
@@ -38,7 +38,6 @@ Verdict = Literal[
     "optimum", "at most", "at least", "does not matter", "does not help", "cannot tell"
 ]
 
-_OTHER: Mapping[Edge, Edge] = {"low": "high", "high": "low"}
 _BOUNDS: Mapping[Edge | None, Verdict] = {
     "low": "at most",
     "high": "at least",
@@ -257,7 +256,7 @@ def _placed(
         low, edge = under, None if edge == "low" else edge
     ends = [each and losses.typed(each) for each in (low, high)]
     if losses.is_reversed:
-        ends, edge = ends[::-1], edge and _OTHER[edge]
+        ends, edge = ends[::-1], OTHER_EDGE[edge]
     return replace(
         cell, value=losses.typed(best), low=ends[0], high=ends[1], at_edge=edge
     )

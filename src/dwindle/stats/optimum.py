@@ -7,6 +7,7 @@ a floor for what the grid hides between its points. All of it is fitted to log l
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -17,6 +18,12 @@ from dwindle.stats.curve import Curve, read_log_losses
 from dwindle.stats.student import FloatArray
 
 Edge = Literal["low", "high"]
+# Of a knob that runs backwards, as C of scikit-learn does.
+OTHER_EDGE: Mapping[Edge | None, Edge | None] = {
+    "low": "high",
+    "high": "low",
+    None: None,
+}
 
 # An end of the 90 % interval is drawn to .12 standard deviations, 7 % of its reach: a
 # hundred would make it 13 %, a thousand 4 %.
