@@ -107,10 +107,8 @@ def test_a_half_life_is_held_beside_it(kind, other):
 
 @of_every_other
 def test_groups_and_penalties_beside_it(other):
-    """In both the matrix is there; the other one is a bias, or left out.
-
-    SGD's own knob holds a penalty; one step takes lr·penalty.
-    """
+    """In both the matrix is there; the other one is a bias, or left out."""
+    # SGD's own knob holds a penalty; one step takes lr·penalty.
     model = Model(other)
     groups = decay_groups(model, weight_decay=0.1)
     listed = {id(each) for group in groups for each in group["params"]}

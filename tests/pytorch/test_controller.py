@@ -64,10 +64,8 @@ SCHEDULERS = {
     one_in=3,
 )
 def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
-    """After each of 100 steps what is left is what was asked, to 12 digits.
-
-    One cycle moves the momentum, too, and either of the two may be built first.
-    """
+    """After each of 100 steps what is left is what was asked, to 12 digits."""
+    # One cycle moves the momentum, too, and either of the two may be built first.
     build, mechanism = OPTIMIZERS[name]
     weight = weight_of()
     optimizer = build([weight], lr=LR)
@@ -88,12 +86,10 @@ def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 @pytest.mark.parametrize("half_life", [7_000, 50_000, 300_000])
 def test_a_long_half_life_in_float32(name, half_life):
-    """What rounding takes from one step is owed to the next.
-
-    The factors nearest to these alone are off by up to 0.6 % of the decay. A single
-    weight is still rounded at every step, so a thousand of them are averaged; what is
-    left of their rounding is 2e-4 of the e-folds, which are 1e-3 in all.
-    """
+    """What rounding takes from one step is owed to the next."""
+    # The factors nearest to these alone are off by up to 0.6 % of the decay. A single
+    # weight is still rounded at every step, so a thousand of them are averaged; what
+    # is left of their rounding is 2e-4 of the e-folds, which are 1e-3 in all.
     start = tuple(1 + k / 997 for k in range(997))
     weight = weight_of(torch.float32, start=start)
     optimizer = OPTIMIZERS[name][0]([weight], lr=1e-3)
@@ -186,10 +182,8 @@ def test_a_penalty_is_held():
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_sgd_may_gain_a_momentum_and_lose_it(sparse):
-    """Its knob is used in the steps without momentum, and the path is the same.
-
-    The buffer of the steps with momentum never has a decay in it.
-    """
+    """Its knob is used in the steps without momentum, and the path is the same."""
+    # The buffer of the steps with momentum never has a decay in it.
     start = (5.0, 2.0, -1.0, 0.1)
     weight = weight_of(start=start)
     optimizer = SGD([weight], lr=LR, weight_decay=0.1)

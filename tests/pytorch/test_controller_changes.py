@@ -26,10 +26,8 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", ["follow-lr", "constant", "lr-squared"])
 def test_what_is_set_holds_from_the_next_step_on(name, schedule, dtype):
-    """Half-life, peak, lr and the scales of two groups, set in any order.
-
-    In float32, too: what rounding owes outlives a change.
-    """
+    """Half-life, peak, lr and the scales of two groups, set in any order."""
+    # In float32, too: what rounding owes outlives a change.
     draw, weights = random.Random(0), [weight_of(dtype), weight_of(dtype)]  # noqa: S311
     groups = [{"params": [weight], "decay_scale": 1.0} for weight in weights]
     optimizer = OPTIMIZERS[name](groups, lr=LR)
@@ -111,11 +109,9 @@ def test_a_decay_scale_that_is_no_number_is_refused(mark):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("last", [False, True])
 def test_what_was_set_is_resumed(name, last):
-    """The script begins as before; the checkpoint says what was set since.
-
-    The state of the optimizer overwrites the knob, before or after the controller is
-    built; neither matters.
-    """
+    """The script begins as before; the checkpoint says what was set since."""
+    # The state of the optimizer overwrites the knob, before or after the controller
+    # is built; neither matters.
     runs = []
     facts = {"half_life": "1 epoch", "batch_size": 10, "dataset_size": 100}
     for broken in (False, True):

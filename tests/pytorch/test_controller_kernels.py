@@ -49,10 +49,8 @@ def test_every_form_of_an_optimizer(form, dtype):
     ids=str,
 )  # fmt: skip
 def test_the_quick_way_to_multiply_is_the_same_product(dtype):
-    """Weights of a CPU are multiplied by a tensor of one number: bit by bit the same.
-
-    The factors are those that a controller asks for: the format can write them.
-    """
+    """A CPU multiplies weights by a tensor of one number: bit by bit the same."""
+    # The factors are those that a controller asks for: the format can write them.
     torch.manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(999).to(dtype)) for _ in range(3)]
     weights += [torch.nn.Parameter(torch.tensor(0.3, dtype=dtype))]  # CLIP has such
@@ -157,10 +155,8 @@ def test_a_step_that_must_be_one_graph_is_refused():
 
 
 def test_a_captured_graph_is_refused(monkeypatch):
-    """While a CUDA graph is captured, a step would bake its decay in.
-
-    There is no GPU here: what torch says of the stream is imitated.
-    """
+    """While a CUDA graph is captured, a step would bake its decay in."""
+    # There is no GPU here: what torch says of the stream is imitated.
     weight = weight_of()
     optimizer = AdamW([weight], lr=LR)
     held = DecayController(optimizer, half_life="20 steps")

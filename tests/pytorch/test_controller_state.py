@@ -132,10 +132,8 @@ def _groups():
 
 @pytest.mark.parametrize("name", HELD)
 def test_a_checkpoint_has_the_weight_decay_of_the_user(name):
-    """Not the one of a step, which under a falling lr is in the hundreds.
-
-    Nothing else of the state is touched, and the optimizer goes on as it was held.
-    """
+    """Not the one of a step, which under a falling lr is in the hundreds."""
+    # Nothing else of the state is touched, and the optimizer goes on as it was held.
     optimizer = HELD[name](_groups())
     falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=101)
     weights = [group["params"][0] for group in optimizer.param_groups]

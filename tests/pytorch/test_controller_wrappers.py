@@ -120,10 +120,8 @@ def _loop(weights, optimizer, steps, *, fresh=True):
 
 @pytest.mark.parametrize(("fresh", "times"), [(True, 20), (False, 1000)])
 def test_a_controller_whose_steps_never_come_says_so_once(fresh, times, told):
-    """Another optimizer of the same weights is stepped: one warning, and the repr.
-
-    zero_grad(set_to_none=False) keeps the tensor: a thousand are waited for then.
-    """
+    """Another optimizer of the same weights is stepped: one warning, and the repr."""
+    # zero_grad(set_to_none=False) keeps the tensor: a thousand are waited for then.
     weight = weight_of()
     held = DecayController(AdamW([weight], lr=0.1), half_life="10 steps")
     assert "0 steps held" not in repr(held)

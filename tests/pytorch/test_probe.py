@@ -262,10 +262,8 @@ def test_the_format_of_the_parameters_decides_what_happens(name, dtype, shrink):
 
 
 def test_bfloat16_is_watched_until_half_should_be_left():
-    """Of 0.003 per step large mantissas feel more than they should, small ones nothing.
-
-    All get stuck on their way: what 64 steps show is three times what goes on.
-    """
+    """Of 0.003 per step large mantissas feel more than they should, small ones none."""
+    # All get stuck on their way: what 64 steps show is three times what goes on.
     shrink, steps = 0.003, 232  # 0.997^231 is the last above a half
     start = torch.tensor([2 ** (at / 256) for at in range(256)]).bfloat16().double()
     weight = start

@@ -429,10 +429,8 @@ def test_what_a_cosine_leaves_is_what_we_compute(name):
 
 
 def test_computed_and_watched_runs_agree():
-    """One group that does not decouple makes the copy step; the others come out alike.
-
-    The copy multiplies the weights; otherwise only lr and knob are read.
-    """
+    """A group that does not decouple makes the copy step; the others come out alike."""
+    # The copy multiplies the weights; otherwise only lr and knob are read.
     one = {"params": parameters(), "decoupled_weight_decay": True}
     other = {"params": parameters(), "decoupled_weight_decay": False}
     alone = torch.optim.Adam([dict(one)], lr=0.1, weight_decay=0.1)
