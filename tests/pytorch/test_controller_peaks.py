@@ -150,12 +150,9 @@ def test_an_lr_scale_without_its_scheduler_is_refused():
 
 def test_an_lr_of_zero_tells_no_peak():
     """A warm-up by hand that begins at 0: the peak is asked for."""
-    optimizer = _adamw(lr=0.0)
-    remedy = r"DecayController\(lr_peak=\.\.\.\)"
-    with pytest.raises(MissingFactError, match=remedy):
-        DecayController(optimizer, half_life="30 steps")
-    held = DecayController(optimizer, half_life="30 steps", lr_peak=0.1)
-    assert held.state_dict()["lr_peaks"] == [0.1]
+    with pytest.raises(MissingFactError) as raised:
+        DecayController(_adamw(lr=0.0), half_life="30 steps")
+    assert (raised.value.fact, raised.value.caller) == ("lr_peak", "DecayController")
 
 
 def _lowered(optimizer):
@@ -268,27 +265,20 @@ def test_a_one_cycle_in_mid_run_is_known_by_its_top(told):
 
 
 def test_one_peak_for_all_groups_is_reached_by_one_of_them(told):
-    """A lower lr of another group is what was asked; a list has one for each."""
-    for lr_peak, count in ((0.1, 0), ([0.1, 0.1], 1)):
+    """A list has one for each. None is missed by a decay that is alike at every lr."""
+    constant, never = {"schedule": "constant"}, {"half_life": "inf steps"}
+    for lr, options, count in (
+        (0.1, {"lr_peak": 0.1}, 0),
+        (1e-4, {"lr_peak": [0.1, 0.1]} | constant, 0),
+        (1e-4, {"lr_peak": [0.1, 0.1]} | never, 0),
+        (0.1, {"lr_peak": [0.1, 0.1]}, 1),
+    ):
         groups = [{"params": [weight_of()]}, {"params": [weight_of()], "lr": 0.01}]
-        optimizer = AdamW(groups, lr=0.1)
-        held = DecayController(optimizer, half_life="30 steps", lr_peak=lr_peak)
+        optimizer = AdamW(groups, lr=lr)
+        held = DecayController(optimizer, **{"half_life": "30 steps"} | options)
         undriven_step(optimizer, *(g["params"][0] for g in groups), steps=4)
         held.remove()
-        assert len(told()) == count, lr_peak
-
-
-@pytest.mark.parametrize(
-    "options", [{"schedule": "constant"}, {"half_life": "inf steps"}]
-)
-def test_no_peak_is_missed_where_none_is_needed(options, told):
-    """A decay that is the same at every lr, and none at all."""
-    optimizer = _adamw()
-    held = DecayController(optimizer, **({"half_life": "30 steps"} | options))
-    optimizer.param_groups[0]["lr"] = 1e-4
-    undriven_step(optimizer, *optimizer.param_groups[0]["params"], steps=5)
-    held.remove()
-    assert not told()
+        assert len(told()) == count, options
 
 
 class Custom(lr_scheduler.LRScheduler):

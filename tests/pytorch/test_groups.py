@@ -32,6 +32,8 @@ def test_weights_decay_and_nothing_else_does():
     assert [group["decay_scale"] for group in groups] == [1.0, 0.0]
     assert decaying(Tiny()) == WEIGHTS
     assert sum(len(group["params"]) for group in groups) == 21
+    with torch.device("meta"):  # nothing is computed, so nothing can fail
+        assert decaying(Tiny()) == WEIGHTS
 
 
 def test_without_a_number_that_of_the_optimizer_counts():
@@ -87,15 +89,10 @@ def test_the_model_has_a_word():
     assert decaying(Spared(), decay="head.*") == WEIGHTS - spared | {"head.weight"}
     whys = {row.name: row.why for row in decay_groups(Spared()).rows}
     assert "Spared" in whys["head.weight"]
-
-
-def test_a_model_inside_of_the_model_has_a_word():
-    """Names are relative to the module that says them, whatever is wrapped around."""
-    model = nn.ModuleDict(
-        {"backbone": nn.DataParallel(Spared()), "top": nn.Linear(4, 2)}
-    )
+    # Names are relative to the module that says them, whatever is wrapped around.
+    inside, top = nn.DataParallel(Spared()), nn.Linear(4, 2)
     names = {f"backbone.{name}" for name in decaying(Spared())} | {"top.weight"}
-    assert decaying(model) == names
+    assert decaying(nn.ModuleDict({"backbone": inside, "top": top})) == names
 
 
 def test_the_model_may_declare_it_as_any_collection():
@@ -208,13 +205,6 @@ def test_tied_weights_come_once():
     assert len(ids) == len(set(ids)) == 20
     assert "wte.weight" not in decaying(model)
     assert "wte.weight" in decaying(model, decay="head.weight")  # either name will do
-
-
-def test_parameters_without_data_are_grouped_too():
-    """On the meta device nothing is computed, so nothing can fail."""
-    with torch.device("meta"):
-        model = Tiny()
-    assert decaying(model) == WEIGHTS
 
 
 LAYERS = (

@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -74,27 +75,24 @@ class Path:
 
     def play(self, subject: Subject) -> Iterator[Check]:
         """Take 64 steps and compare every group's e-folds."""
+        follow = _SHARES[self.schedule]
 
         def walked(**options: Any) -> tuple[Training, list[list[float]]]:
-            training = Training(
-                subject, groups=self.groups, scheduler=self.scheduler, **options
-            )
-            return training, self._walked(training)
+            training, shares = Training(subject, groups=self.groups, **options), []
+            for step in range(STEPS):
+                if self.by_hand is not None:
+                    training.set_multiplier(self.by_hand(step))
+                # Of the decay, what this step has to take.
+                shares.append([follow(each) for each in training.multipliers()])
+                training.step(zero)
+            return training, shares
 
-        training, shares = _blaming(walked, schedule=self.schedule)
+        training, shares = _blaming(
+            partial(walked, scheduler=self.scheduler), schedule=self.schedule
+        )
         taken = zip(*shares, strict=True)
         for pair, (scale, mine) in enumerate(zip(self.scales, taken, strict=True)):
             yield e_folds_check(training, pair, asked_e_folds(mine, scale=scale))
-
-    def _walked(self, training: Training) -> list[list[float]]:
-        """Take the steps; return the share of the decay that each step had to take."""
-        follow, shares = _SHARES[self.schedule], []
-        for step in range(STEPS):
-            if self.by_hand is not None:
-                training.set_multiplier(self.by_hand(step))
-            shares.append([follow(each) for each in training.multipliers()])
-            training.step(zero)
-        return shares
 
 
 def _lambda(*multipliers: Callable[[int], float]) -> Callable[[Optimizer], LRScheduler]:
