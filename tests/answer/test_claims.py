@@ -74,7 +74,9 @@ def test_the_factor_two_is_measured_and_not_assumed() -> None:
 
 
 @pytest.mark.parametrize("reading", factor_two.READINGS, ids=lambda r: r.formula)
-def test_the_measured_shrink_is_the_slow_root(reading: factor_two.Reading) -> None:
+def test_the_measured_shrink_is_the_slow_root(
+    reading: factor_two.LambdaReading,
+) -> None:
     """One step of the real optimizer takes off what the slow root says."""
     decay = reading.lr * reading.weight_decay
     roots = np.roots([1, -(1 + reading.momentum - decay), reading.momentum])

@@ -11,7 +11,7 @@ from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true
 from study.tiny import conditions_of
 
 from dwindle.findings.build import findings_of
-from dwindle.findings.cells import Cell, gather, measure_cell
+from dwindle.findings.cells import StudyCell, gather, measure_cell
 from dwindle.findings.model import Findings
 from dwindle.store.records import (
     Optimizer,
@@ -167,14 +167,14 @@ def with_dead(places: range, seeds: range) -> Found:
     return found
 
 
-def measured(found: Found) -> Cell:
+def measured(found: Found) -> StudyCell:
     """The cell of these trainings."""
     scale = {"width": 64.0, "dataset_size": 600.0}
     return measure_cell(found, value=64, scale=scale, coefficient=1.0, classes=10)
 
 
 @cache
-def cells() -> dict[str, Cell]:
+def cells() -> dict[str, StudyCell]:
     """The base cell, whole and with everything that can happen to a training."""
     decays = sorted(trainings())
     all_seeds = range(5)

@@ -22,7 +22,7 @@ WIDTH = synthetic.axis("width")
 def panel(axis: object, number: int = 0) -> Spec:
     """The panel of one correction of an axis."""
     correction = collapse.corrections(axis)[number]
-    shown = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+    shown = collapse_figure.CollapsePanel(axis=axis, correction=correction, theme=PAGE)
     return collapse_figure.collapse_panel(shown)
 
 

@@ -68,7 +68,9 @@ def of_study(_: object) -> Iterator[Spec]:
         for size, kind in zip((WIDE, NARROW), shown.kinds, strict=True):
             yield loss_figure.loss_figure(shown, PAGE, size, kind)
         for correction in collapse.corrections(axis)[::3]:
-            panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+            panel = collapse_figure.CollapsePanel(
+                axis=axis, correction=correction, theme=PAGE
+            )
             yield collapse_figure.collapse_panel(panel)
         yield figures.exponents_panel(axis)
         yield figures.terms_panel(axis)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dwindle.answer.claims import claimed
-from dwindle.answer.plain import Samples, build_network, matrices, read_digits
+from dwindle.answer.plain import PlainSamples, build_network, matrices, read_digits
 from dwindle.findings.model import Claim
 
 # The λ of the answer's own example; few samples, for what is shown is an identity.
@@ -18,7 +18,7 @@ UNITS = (64, 32, 10)
 ROUNDING = 1e-11
 
 
-def _sum_of_losses(network: nn.Module, batch: Samples) -> Tensor:
+def _sum_of_losses(network: nn.Module, batch: PlainSamples) -> Tensor:
     outputs = network(batch.inputs)
     return nn.functional.cross_entropy(outputs, batch.labels, reduction="sum")
 
@@ -37,7 +37,7 @@ def _distance(left: Tensor, right: Tensor) -> float:
     return float((left - right).norm() / right.norm())
 
 
-def minibatch_mismatch(network: nn.Module, batch: Samples) -> float:
+def minibatch_mismatch(network: nn.Module, batch: PlainSamples) -> float:
     """Compare Σ loss + λ n Σ w² with n times (mean loss + λ Σ w²) on one minibatch."""
     n = len(batch)
     losses, squares = _sum_of_losses(network, batch), _sum_of_squares(network)
@@ -48,7 +48,7 @@ def minibatch_mismatch(network: nn.Module, batch: Samples) -> float:
 
 
 def epoch_mismatch(
-    network: nn.Module, samples: Samples, share: Callable[[int], float]
+    network: nn.Module, samples: PlainSamples, share: Callable[[int], float]
 ) -> float:
     """Compare an epoch of minibatch gradients, weights fixed, with the full batch.
 
@@ -57,7 +57,7 @@ def epoch_mismatch(
     """
     bengio = L2 * len(samples)
 
-    def objective(batch: Samples, portion: float) -> Tensor:
+    def objective(batch: PlainSamples, portion: float) -> Tensor:
         squares = _sum_of_squares(network)
         return _sum_of_losses(network, batch) + bengio * portion * squares
 

@@ -15,7 +15,7 @@ from dwindle.answer.claims import claimed
 from dwindle.answer.plain import (
     Descent,
     Groups,
-    Samples,
+    PlainSamples,
     build_network,
     read_digits,
     train,
@@ -42,14 +42,14 @@ MINIBATCHES = (
 )
 
 
-def descend(samples: Samples, *, penalty: float, how: Descent) -> Tensor:
+def descend(samples: PlainSamples, *, penalty: float, how: Descent) -> Tensor:
     """Return the trained weights (classes, inputs) of a torch.optim.SGD run."""
     network = build_network(UNITS, seed=0)
     weight, bias = network.parameters()
     # The bias is free, as in scikit-learn.
     groups: Groups = [{"params": [weight], "weight_decay": penalty}, {"params": [bias]}]
 
-    def loss_of(batch: Samples) -> Tensor:
+    def loss_of(batch: PlainSamples) -> Tensor:
         return nn.functional.cross_entropy(network(batch.inputs), batch.labels)
 
     train(groups, samples, loss_of, how)
@@ -62,7 +62,7 @@ def _without_gauge(weight: Tensor) -> Tensor:
     return weight - weight.mean(dim=0)
 
 
-def solve_with_sklearn(samples: Samples, *, inverse_strength: float) -> Tensor:
+def solve_with_sklearn(samples: PlainSamples, *, inverse_strength: float) -> Tensor:
     """Return the weights (classes, inputs) of a LogisticRegression with this C."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -41,7 +41,7 @@ def check_factor_two() -> Claim:
     )
 
 
-class Reading(NamedTuple):
+class LambdaReading(NamedTuple):
     """One way to read "λ = 0.001"; ``weight_decay`` is what PyTorch is then given."""
 
     title: str
@@ -54,12 +54,12 @@ class Reading(NamedTuple):
 
 READINGS = (
     # An lr of 1, as the words have none.
-    Reading("the answer's words: w ← (1 − λ) w", "λ", L2, L2, lr=1.0),
-    Reading(f"gradient + λw, learning rate {LR}", "lr·λ", LR * L2, L2, LR),
-    Reading(
+    LambdaReading("the answer's words: w ← (1 − λ) w", "λ", L2, L2, lr=1.0),
+    LambdaReading(f"gradient + λw, learning rate {LR}", "lr·λ", LR * L2, L2, LR),
+    LambdaReading(
         f"the asker's λ Σ w², learning rate {LR}", "2·lr·λ", 2 * LR * L2, 2 * L2, LR
     ),
-    Reading(
+    LambdaReading(
         f"the asker's λ Σ w², learning rate {LR}, momentum {MOMENTUM}",
         "≈ 2·lr·λ/(1 − momentum)",
         2 * LR * L2 / (1 - MOMENTUM),
@@ -70,7 +70,7 @@ READINGS = (
 )
 
 
-def measure_shrink(reading: Reading) -> float:
+def measure_shrink(reading: LambdaReading) -> float:
     """Return the fraction that one step of torch.optim.SGD takes off, gradient zero."""
     weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
     optimizer = torch.optim.SGD(

@@ -13,7 +13,7 @@ from dwindle.answer.claims import claimed
 from dwindle.answer.plain import (
     AskersObjective,
     Descent,
-    Samples,
+    PlainSamples,
     build_network,
     dead_inputs,
     matrices,
@@ -54,7 +54,7 @@ class Witness:
 
 
 def observe(
-    size: tuple[int, int], samples: Samples, objective: AskersObjective
+    size: tuple[int, int], samples: PlainSamples, objective: AskersObjective
 ) -> Witness:
     """Train one network by the asker's objective; watch its zero-gradient weights."""
     width, depth = size

@@ -19,7 +19,7 @@ from dwindle.study.problems import problem
 
 
 @dataclass(frozen=True)
-class Samples:
+class PlainSamples:
     """Inputs (samples, features) in float64 and labels (samples,)."""
 
     inputs: Tensor
@@ -28,18 +28,18 @@ class Samples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def minibatches(self, batch_size: int, *, seed: int) -> Iterator["Samples"]:
+    def minibatches(self, batch_size: int, *, seed: int) -> Iterator["PlainSamples"]:
         """Yield one epoch in shuffled order; the last minibatch may be short."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         for rows in torch.split(order, batch_size):
-            yield Samples(self.inputs[rows], self.labels[rows])
+            yield PlainSamples(self.inputs[rows], self.labels[rows])
 
 
-def read_digits(samples: int) -> Samples:
+def read_digits(samples: int) -> PlainSamples:
     """Return the first digits, black as 0 and white as 1."""
     data = problem("digits-mlp").load()
     inputs = np.array(data.x, dtype=np.float64)
-    return Samples(
+    return PlainSamples(
         torch.from_numpy((inputs[:samples] - inputs.min()) / np.ptp(inputs)),
         torch.from_numpy(np.array(data.y[:samples], dtype=np.int64)),
     )
@@ -74,7 +74,7 @@ class AskersObjective:
     l2: float
     normalization: str = "none"
 
-    def data_term(self, network: nn.Module, samples: Samples) -> Tensor:
+    def data_term(self, network: nn.Module, samples: PlainSamples) -> Tensor:
         """Return the mean cross-entropy, a scalar tensor."""
         return nn.functional.cross_entropy(network(samples.inputs), samples.labels)
 
@@ -105,7 +105,10 @@ Groups = list[dict[str, Any]]  # Any: torch declares its param groups so
 
 
 def train(
-    groups: Groups, samples: Samples, loss_of: Callable[[Samples], Tensor], how: Descent
+    groups: Groups,
+    samples: PlainSamples,
+    loss_of: Callable[[PlainSamples], Tensor],
+    how: Descent,
 ) -> int:
     """Minimize a loss in place with torch.optim.SGD; return the updates made."""
     optimizer = torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum)
@@ -123,7 +126,7 @@ def train(
     return planned
 
 
-def dead_inputs(samples: Samples) -> Tensor:
+def dead_inputs(samples: PlainSamples) -> Tensor:
     """Return the indices of inputs that are zero in every sample.
 
     Their weights never see a gradient of the data term: nature's own probe for the

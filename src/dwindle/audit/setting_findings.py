@@ -9,7 +9,7 @@ from dwindle.audit.findings import Finding, GroupLine, Line, Unchecked, number_l
 from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.evidence.peers import regime_told
-from dwindle.decay.evidence.recipes import Recipe, recipes
+from dwindle.decay.evidence.recipes import PublishedRecipe, recipes
 from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.families import FAMILIES, STAYS, has_no_rate
@@ -299,7 +299,7 @@ _ADVICE: Mapping[str, Callable[[Finding, Explanation, Run], Finding]] = {
 }
 
 
-def recipes_of_practice(family: str | None, model: str | None) -> list[Recipe]:
+def recipes_of_practice(family: str | None, model: str | None) -> list[PublishedRecipe]:
     """Return the recipes of a kind of optimizer and of network; none where unknown.
 
     All train from scratch, and decay.
@@ -356,7 +356,7 @@ def recipe_finding(
     )
 
 
-def is_a_training(run: Run, alike: Sequence[Recipe]) -> bool:
+def is_a_training(run: Run, alike: Sequence[PublishedRecipe]) -> bool:
     """Return whether a run may be one from scratch, like some recipes."""
     steps = run.quantities().get("steps")
     if run.lr is None or steps is None or not alike:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dwindle.decay.rules import RULES
 from dwindle.findings import names
-from dwindle.findings.cells import Cell
+from dwindle.findings.cells import StudyCell
 from dwindle.findings.model import AxisFindings, WithoutCell
 from dwindle.findings.rule_verdict import (
     WEAKEST_POWER,
@@ -22,7 +22,7 @@ from dwindle.wording import counted, fixed, listed
 
 def measure_axis(
     axis: str,
-    cells: Sequence[Cell],
+    cells: Sequence[StudyCell],
     *,
     policy: str,
     base_value: float,
@@ -43,7 +43,7 @@ def measure_axis(
     slope = _slope_of(telling)
     alone = _leaning_on(telling, slope)
 
-    def from_base(cell: Cell) -> float:
+    def from_base(cell: StudyCell) -> float:
         return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
 
     # The base cell if it shows a best λ, else the nearest cell that can.
@@ -84,7 +84,9 @@ def measure_axis(
     )
 
 
-def _leaning_on(telling: Sequence[Cell], slope: Slope | None) -> WithoutCell | None:
+def _leaning_on(
+    telling: Sequence[StudyCell], slope: Slope | None
+) -> WithoutCell | None:
     """Return the cell without which the exponent leaves its interval, and it then."""
     # An end of the axis weighs most in a slope; with fewer than three other cells
     # nothing would check the law that is left.
@@ -102,14 +104,14 @@ def _leaning_on(telling: Sequence[Cell], slope: Slope | None) -> WithoutCell | N
     return max(found, key=lambda each: each[0])[1] if found else None
 
 
-def _slope_of(cells: Sequence[Cell]) -> Slope | None:
+def _slope_of(cells: Sequence[StudyCell]) -> Slope | None:
     return fit_slope(
         [math.log(cell.findings.value) for cell in cells],
         [cell.optimum for cell in cells if cell.optimum is not None],
     )
 
 
-def _would_tell(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
+def _would_tell(slope: Slope | None, cells: Sequence[StudyCell], telling: int) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
     if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""
@@ -143,7 +145,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str
     return ", and ".join(parts) or "a larger effect: a stronger or a longer training"
 
 
-def _trained_networks(cells: Sequence[Cell]) -> list[str]:
+def _trained_networks(cells: Sequence[StudyCell]) -> list[str]:
     """What would make networks train that stay at chance at every λ."""
     found = [cell for cell in cells if cell.findings.is_untrained or cell.is_of_few]
     if not found:
@@ -155,7 +157,7 @@ def _trained_networks(cells: Sequence[Cell]) -> list[str]:
     return [f"networks that train (at {at} many or all stay at chance: {lr})"]
 
 
-def _wider_grids(cells: Sequence[Cell]) -> list[str]:
+def _wider_grids(cells: Sequence[StudyCell]) -> list[str]:
     wider = []
     ruined = [at for cell in cells if (at := cell.findings.ruined_from)]
     idle = [at for cell in cells if (at := cell.findings.idle_up_to)]
@@ -174,7 +176,7 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(wider))
 
 
-def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
+def _remark(slope: Slope | None, cells: Sequence[StudyCell], telling: int) -> str:
     """Why there is no exponent, or what the reader of one has to know."""
     reasons: dict[str, list[str]] = {}
     for cell in cells:

@@ -27,7 +27,7 @@ Trainings = Mapping[float, Mapping[int, Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cell:
+class StudyCell:
     """A cell with the arrays behind its findings.
 
     ``coefficient`` stands between the study's λ and the λ that an average weight feels.
@@ -79,7 +79,7 @@ def measure_cell(
     scale: Mapping[str, float],
     coefficient: float,
     classes: int,
-) -> Cell:
+) -> StudyCell:
     """Return all that the trainings of one scale show, or why a number is missing.
 
     ``value`` is the cell's on its axis, ``scale`` every quantity of it, ``coefficient``
@@ -111,7 +111,9 @@ def measure_cell(
     blank = replace(blank, loss_without_decay=without.mean if without else None)
     if curve is None:
         blank = replace(blank, why=_why_no_curve(blank))
-        return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
+        return StudyCell(
+            findings=blank, coefficient=coefficient, curve=None, optimum=None
+        )
     optimum = measure_optimum(curve)
     verdict = judge_whether_decay_matters(curve)
     findings = _filled(blank, curve, optimum, verdict)
@@ -123,7 +125,7 @@ def measure_cell(
         if count:
             left_out = f"{counted(count, 'seed')} {what} left out"
             findings = replace(findings, why=f"{findings.why}; {left_out}")
-    cell = Cell(
+    cell = StudyCell(
         findings=findings, coefficient=coefficient, curve=curve, optimum=optimum
     )
     if not cell.is_of_few:

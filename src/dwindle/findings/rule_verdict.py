@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dwindle.decay.rules import Rule, predict
-from dwindle.findings.cells import Cell
+from dwindle.findings.cells import StudyCell
 from dwindle.findings.model import RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.stats.curve import Curve, read_log_table, read_losses
@@ -45,9 +45,9 @@ class AxisEvidence:
     none; ``anchor`` is the cell that predictions start from, if any can serve.
     """
 
-    cells: tuple[Cell, ...]
-    fitted: tuple[Cell, ...]
-    anchor: Cell | None
+    cells: tuple[StudyCell, ...]
+    fitted: tuple[StudyCell, ...]
+    anchor: StudyCell | None
     slope: Slope | None
     family: str
 
@@ -168,7 +168,7 @@ def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleF
     )
 
 
-def _slope_of(cells: Sequence[Cell], logs: Sequence[float]) -> float | None:
+def _slope_of(cells: Sequence[StudyCell], logs: Sequence[float]) -> float | None:
     scale = [math.log(cell.findings.value) for cell in cells]
     if len(set(scale)) < 2:  # noqa: PLR2004 - a line needs two points
         return None

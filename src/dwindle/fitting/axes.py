@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dwindle.findings.axes import measure_axis
-from dwindle.findings.cells import Cell
+from dwindle.findings.cells import StudyCell
 from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, RuleFindings
 from dwindle.fitting.cells import Fitted
 from dwindle.fitting.names import SCALES
@@ -60,7 +60,7 @@ def fit_axes(
 
 def _cell(
     fitted: Fitted, axis: str, fixed: Mapping[str, float], *, is_reversed: bool
-) -> Cell:
+) -> StudyCell:
     """Return a cell as the findings of a study have it."""
     cell, optimum = fitted.cell, fitted.optimum
 
@@ -100,7 +100,9 @@ def _cell(
     )
     if cell.verdict in _MATTERS:
         findings = replace(findings, matters="yes")
-    return Cell(findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum)
+    return StudyCell(
+        findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum
+    )
 
 
 def _bare(rule: RuleFindings) -> RuleFindings:

@@ -26,7 +26,7 @@ _PICTURE = Size(width=400, height=230, lettering=13)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panel:
+class CollapsePanel:
     """One panel: the curves of an axis after one correction, in one theme and size."""
 
     axis: AxisFindings
@@ -46,7 +46,7 @@ class Panel:
         return vega.series_color(series_names(self.axis), self.theme)
 
 
-def collapse_panel(panel: Panel) -> Spec:
+def collapse_panel(panel: CollapsePanel) -> Spec:
     """Return one panel of a collapse plot.
 
     Above, the loss of every scale over the corrected λ, measured from the lowest loss
@@ -57,7 +57,7 @@ def collapse_panel(panel: Panel) -> Spec:
     return vega.figure(collapse_parts(panel), panel.theme, panel.size)
 
 
-def collapse_parts(panel: Panel) -> Spec:
+def collapse_parts(panel: CollapsePanel) -> Spec:
     """Return a collapse panel without its frame, to be set beside others."""
     domain = shared_domain(panel.axis)
     return {
@@ -82,7 +82,7 @@ def shared_domain(axis: AxisFindings) -> tuple[float, float]:
     return (min(tried) / 1.5, max(tried) * 1.5) if tried else (1e-5, 1e-1)
 
 
-def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
+def _curves(panel: CollapsePanel, domain: tuple[float, float]) -> Spec:
     ceiling = collapse.loss_ceiling(panel.axis)
     encoding = {
         "x": vega.decay_axis(domain, title=None),
@@ -103,7 +103,7 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
     return vega.plot(curve_layers(rows, encoding, width=2), panel.size)
 
 
-def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
+def _optima(panel: CollapsePanel, domain: tuple[float, float]) -> Spec:
     names = series_names(panel.axis)
     quiet = {"grid": False, "ticks": False, "domain": False}
     row_of = vega.nominal(
@@ -181,7 +181,7 @@ def main_figure(studies: Sequence[Findings]) -> Spec | None:
         {
             "title": _heading(axis, each),
             **collapse_parts(
-                Panel(axis=axis, correction=each, theme=LIGHT, size=_PICTURE)
+                CollapsePanel(axis=axis, correction=each, theme=LIGHT, size=_PICTURE)
             ),
         }
         for each in shown

@@ -22,7 +22,7 @@ NARROW = Size(width=290, height=270, lettering=13)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownAxis:
     """The axis in the large figure, the study that it is of, and the λ to type."""
 
     study: Findings
@@ -49,7 +49,7 @@ class Shown:
         return f"Validation loss over λ. Best λ by {name}: {', '.join(best)}."
 
 
-def shown_first(studies: Sequence[Findings]) -> Shown | None:
+def shown_first(studies: Sequence[Findings]) -> ShownAxis | None:
     """Return what the large figure shows; None where no training has a loss.
 
     It is the axis on which the best λ moves most against its own uncertainty; where
@@ -67,10 +67,12 @@ def shown_first(studies: Sequence[Findings]) -> Shown | None:
     # The same cell on another axis has another value, so scales are compared.
     is_here = any(base is not None and cell.scale == base.scale for cell in axis.cells)
     typed = base.best_decay if base and is_here and study.is_plain else None
-    return Shown(study=study, axis=axis, typed=typed)
+    return ShownAxis(study=study, axis=axis, typed=typed)
 
 
-def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -> Spec:
+def loss_figure(
+    shown: ShownAxis, theme: Theme, size: Size, kind: Kind = "linear"
+) -> Spec:
     """Return the figure: one curve per scale, a symbol with its interval at its best λ.
 
     Curves leave through the top where λ is far too large. Dotted curves and hollow
@@ -221,7 +223,7 @@ def series_names(axis: AxisFindings) -> list[str]:
     return [number(cell.value, digits=4) for cell in axis.cells]
 
 
-def _typed_layers(shown: Shown, x: Spec, theme: Theme, size: Size) -> list[Spec]:
+def _typed_layers(shown: ShownAxis, x: Spec, theme: Theme, size: Size) -> list[Spec]:
     if shown.typed is None:
         return []
     rows = [{"x": shown.typed, "text": f"λ = {decay(shown.typed)}"}]

@@ -55,7 +55,7 @@ class Drawn(NamedTuple):
     """The large figure with each axis that it can have, and what it is of."""
 
     views: tuple[View, ...]
-    shown: loss_figure.Shown
+    shown: loss_figure.ShownAxis
 
 
 def value_card(typed: str, limits: str, scope: str) -> Card:

@@ -51,7 +51,7 @@ MARKS: dict[ClaimVerdict, Mark] = {
 }
 
 
-class Panel(NamedTuple):
+class PagePanel(NamedTuple):
     """One drawing, with what stands above it."""
 
     svg: str
@@ -179,7 +179,7 @@ def collapse_remark(axis: AxisFindings) -> str:
     return f"{capital(clean(remark, limit=2000))}." if remark else ""
 
 
-def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
+def collapse_panels(key: str, axis: AxisFindings) -> Iterator[PagePanel]:
     """Yield the curves of an axis as typed and after each correction."""
     over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
     if not any(map(collapse.lowest_loss, axis.cells)):
@@ -187,7 +187,9 @@ def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
     found = collapse.corrections(axis)
     for i, correction in enumerate(found):
         spread = collapse_figure.spread_text(axis, correction)
-        panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+        panel = collapse_figure.CollapsePanel(
+            axis=axis, correction=correction, theme=PAGE
+        )
         drawn = render.svg(
             collapse_figure.collapse_panel(panel),
             name=f"{key}p{i}",
@@ -195,10 +197,10 @@ def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
         )
         same = f"Also: {', '.join(correction.also)}. " if correction.also else ""
         remark = f"{same}{capital(spread)}."
-        yield Panel(drawn, title=capital(correction.title), remark=remark)
+        yield PagePanel(drawn, title=capital(correction.title), remark=remark)
 
 
-def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
+def exponent_panels(key: str, study: Findings) -> Iterator[PagePanel]:
     """Yield the exponents of all rules beside the measured one, axis by axis."""
     for i, axis in enumerate(study.axes):
         rules = ranked_rules(axis)
@@ -213,17 +215,17 @@ def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
             name=f"{key}e{i}",
             alt=f"Exponent over {name}: {measured}; {predicted}.",
         )
-        yield Panel(drawn, title=capital(name), remark=measured)
+        yield PagePanel(drawn, title=capital(name), remark=measured)
 
 
-def regret_panels(key: str, study: Findings) -> Iterator[Panel]:
+def regret_panels(key: str, study: Findings) -> Iterator[PagePanel]:
     """Yield the map of what every rule loses, if anything could be judged."""
     if regret_order(study):
         alt = "Regret of every rule on every axis; the numbers are in the table below."
-        yield Panel(render.svg(figures.regret_map(study), name=f"{key}r", alt=alt))
+        yield PagePanel(render.svg(figures.regret_map(study), name=f"{key}r", alt=alt))
 
 
-def term_panels(key: str, study: Findings) -> Iterator[Panel]:
+def term_panels(key: str, study: Findings) -> Iterator[PagePanel]:
     """Yield penalty beside data term, for axes whose cells share a λ."""
     for i, axis in enumerate(study.axes):
         at, name = figures.common_decay(axis), names.quantity(axis.axis)
@@ -239,4 +241,4 @@ def term_panels(key: str, study: Findings) -> Iterator[Panel]:
             alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )
         remark = f"λ = {names.decay(at)} in every cell"
-        yield Panel(drawn, title=capital(name), remark=remark)
+        yield PagePanel(drawn, title=capital(name), remark=remark)

@@ -15,7 +15,7 @@ _NOTHING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ChangePart:
     """A part of a change that one line of an answer is about.
 
     ``ratio`` is after over before, ``beside`` has the ratios of what changed with it
@@ -32,7 +32,7 @@ class Part:
     measured_as: tuple[str, ...]
 
 
-def parts_of_change(before: Run, after: Run, kind: KindOfRun) -> tuple[Part, ...]:
+def parts_of_change(before: Run, after: Run, kind: KindOfRun) -> tuple[ChangePart, ...]:
     """Return what changed, in parts whose logarithms add up to the whole change.
 
     What stands on one side only, or on neither, is taken as unchanged. Where the width
@@ -55,7 +55,7 @@ def parts_of_change(before: Run, after: Run, kind: KindOfRun) -> tuple[Part, ...
     return tuple(parts)
 
 
-def summed(parts: Iterable[Part]) -> dict[str, float]:
+def summed(parts: Iterable[ChangePart]) -> dict[str, float]:
     """Return the logarithms of all parts together."""
     total: dict[str, float] = {}
     for part in parts:
@@ -103,11 +103,11 @@ def _part(
     logs: Mapping[str, float],
     measured_as: tuple[str, ...],
     beside: Mapping[str, float] = MappingProxyType({}),
-) -> Part:
+) -> ChangePart:
     whole = {quantity: log, **beside}
     # 2.0000000000000004 is 2.
     ratios = {name: float(f"{math.exp(each):.12g}") for name, each in whole.items()}
-    return Part(
+    return ChangePart(
         quantity=quantity,
         ratio=ratios.pop(quantity),
         beside=ratios,
@@ -124,7 +124,7 @@ _RECORDED = {
 }
 
 
-def _of_lr(logs: _Logs) -> list[Part]:
+def _of_lr(logs: _Logs) -> list[ChangePart]:
     """Return the part of lr, batch and size, which are known only together."""
     # The parameters count where no shape stands for the size.
     has_shape = logs.of("width") or logs.of("depth")
@@ -148,7 +148,7 @@ def _of_lr(logs: _Logs) -> list[Part]:
     return [replace(part, through_lr=through_lr)]
 
 
-def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:
+def _of_length(logs: _Logs, kind: KindOfRun) -> list[ChangePart]:
     """Return the parts of examples seen and of repetition."""
     seen, as_data = _rounded(logs.seen()), ("tokens", "dataset")
     if kind == "single-pass":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dwindle.decay.evidence.recipes import Recipe, recipes
+from dwindle.decay.evidence.recipes import PublishedRecipe, recipes
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,
@@ -124,7 +124,7 @@ class Peers:
 
     kind_of_run: KindOfRun
     title: str
-    recipes: tuple[Recipe, ...]
+    recipes: tuple[PublishedRecipe, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -169,7 +169,7 @@ def peers_of(
 
 def _filters(
     knob: Knob, domain: str | None, *, counts_examples: bool
-) -> Iterator[tuple[str, Callable[[Recipe], bool]]]:
+) -> Iterator[tuple[str, Callable[[PublishedRecipe], bool]]]:
     """Yield what recipes should have in common with a run, and how to say it."""
     if domain is not None:
         yield f"in {domain}", lambda each: each.domain == domain
@@ -205,11 +205,11 @@ def _kind(
     return kinds[0], ()
 
 
-def _nearest_in_length(found: tuple[Recipe, ...], run: Run) -> Recipe:
+def _nearest_in_length(found: tuple[PublishedRecipe, ...], run: Run) -> PublishedRecipe:
     """Return the recipe nearest in length, on the best clock that it has too."""
     here = run.quantities()
 
-    def apart(name: str, recipe: Recipe) -> float:
+    def apart(name: str, recipe: PublishedRecipe) -> float:
         there = recipe.run.quantities()
         if name not in there or name not in here:
             return math.inf

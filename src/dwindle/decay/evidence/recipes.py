@@ -22,7 +22,7 @@ Read = Literal["primary text", "secondary text", "from memory"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class PublishedRecipe:
     """One published training: what was typed, and the facts that give it a meaning.
 
     ``optimizer`` names the weight_decay argument, ``lr`` is the peak that it gets,
@@ -74,15 +74,19 @@ class Recipe:
 
 
 @cache
-def recipes() -> tuple[Recipe, ...]:
+def recipes() -> tuple[PublishedRecipe, ...]:
     """Return every recipe, in the order of the file."""
     return tuple(map(_recipe, table_beside(__file__)["recipe"]))
 
 
-def _recipe(cells: dict[str, Any]) -> Recipe:  # Any: texts, numbers and schedules
+def _recipe(
+    cells: dict[str, Any],
+) -> PublishedRecipe:  # Any: texts, numbers and schedules
     own = {
-        each.name: cells.pop(each.name) for each in fields(Recipe) if each.name in cells
+        each.name: cells.pop(each.name)
+        for each in fields(PublishedRecipe)
+        if each.name in cells
     }
     for name in {"schedule", "decay_schedule"} & cells.keys():
         cells[name] = Schedule(**cells[name])
-    return Recipe(**own, facts=cells)
+    return PublishedRecipe(**own, facts=cells)

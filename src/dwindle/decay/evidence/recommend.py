@@ -11,14 +11,20 @@ from dwindle.decay.coordinates import (
     number_from_shrink,
     shrink_from_number,
 )
-from dwindle.decay.evidence.change import RANKED, Part, claimed, parts_of_change, summed
+from dwindle.decay.evidence.change import (
+    RANKED,
+    ChangePart,
+    claimed,
+    parts_of_change,
+    summed,
+)
 from dwindle.decay.evidence.peers import (
     family_of_evidence,
     kinds_of_run,
     regime_of,
     regime_told,
 )
-from dwindle.decay.evidence.records import Z90, Cell, KindOfRun, cell_of
+from dwindle.decay.evidence.records import Z90, EvidenceCell, KindOfRun, cell_of
 from dwindle.decay.evidence.suggest import Suggestion, suggest
 from dwindle.decay.families import family_of
 from dwindle.decay.run import Run
@@ -248,7 +254,7 @@ def _none(kind: KindOfRun, why: DwindleError | OverflowError) -> Recommendation:
     )
 
 
-def _reason(part: Part, cell: Cell, setting: Setting) -> Reason:
+def _reason(part: ChangePart, cell: EvidenceCell, setting: Setting) -> Reason:
     mean, sd = cell.of(part.logs)
     family = family_of(setting.knob)
     # Where the number is not multiplied by the lr, λ is the shrink itself.
@@ -292,7 +298,7 @@ def _carried(asked: _Asked, log_factor: float) -> float:
 
 
 def _candidates(
-    cell: Cell, logs: dict[str, float], asked: _Asked
+    cell: EvidenceCell, logs: dict[str, float], asked: _Asked
 ) -> Iterator[Candidate]:
     """Yield two rules whose values lie apart: the number as it is, and the best one."""
     taken: list[float] = []

@@ -206,7 +206,7 @@ def quantity_named(name: str) -> Quantity:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cell:
+class EvidenceCell:
     """The predictive distribution of a class of trainings and a family of optimizers.
 
     ``mean`` and ``covariance`` are of the base exponents in a new setting, in the order
@@ -269,14 +269,14 @@ def read_posterior() -> dict[str, Any]:  # JSON
 
 
 @cache
-def cell_of(kind: KindOfRun, family: EvidenceFamily) -> Cell:
+def cell_of(kind: KindOfRun, family: EvidenceFamily) -> EvidenceCell:
     """Return the predictive distribution of a cell."""
     (cell,) = (
         each
         for each in read_posterior()["cells"]
         if (each["kind_of_run"], each["family"]) == (kind, family)
     )
-    return Cell(
+    return EvidenceCell(
         mean=tuple(cell["mean"]),
         covariance=tuple(map(tuple, cell["covariance"])),
         records=cell["records"],

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dwindle.decay.coordinates import has_shrink, number_from_shrink
 from dwindle.decay.evidence.change import parts_of_change, summed
 from dwindle.decay.evidence.peers import Peers, family_of_evidence, middle, peers_of
-from dwindle.decay.evidence.recipes import Recipe
+from dwindle.decay.evidence.recipes import PublishedRecipe
 from dwindle.decay.evidence.records import KindOfRun, cell_of
 from dwindle.decay.explain import Explanation, explain_setting
 from dwindle.decay.families import family_of
@@ -251,7 +251,7 @@ def suggest(
 class _Carried(NamedTuple):
     """A recipe in the training asked about: its shrink there, and how sure that is."""
 
-    recipe: Recipe
+    recipe: PublishedRecipe
     shrink: float
     doubt: float
     as_typed: float  # the shrink of the same λ, as AdamW has it, at the lr of here
@@ -347,7 +347,7 @@ class _Suggester:
         except OscillationError:
             return None
 
-    def _carry(self, recipe: Recipe) -> _Carried:
+    def _carry(self, recipe: PublishedRecipe) -> _Carried:
         """Return what a recipe's shrink is here, by the exponents of its class."""
         there, kind, shrink = recipe.run, self._peers.kind_of_run, recipe.shrink
         typed = min(shrink * (self._run.lr or recipe.lr) / recipe.lr, _MOST_PER_STEP)
@@ -361,7 +361,9 @@ class _Suggester:
         shrink = min(shrink * math.exp(mean), _MOST_PER_STEP)
         return _Carried(recipe, shrink, doubt, typed)
 
-    def _notes(self, near: Sequence[Recipe], explained: Explanation) -> tuple[str, ...]:
+    def _notes(
+        self, near: Sequence[PublishedRecipe], explained: Explanation
+    ) -> tuple[str, ...]:
         left = len(self._peers.recipes) - len(near)
         memory = [each.name for each in near if each.read == "from memory"]
         notes = [
