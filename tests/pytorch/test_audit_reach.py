@@ -1,9 +1,11 @@
 """Decay that does not arrive: lost numbers, keys that nobody reads, resting groups."""
 
 import copy
+import math
 
 import pytest
 import torch
+from pytorch.planted_optimizers import EachWeight
 from pytorch.planted_programs import (
     RUN,
     Program,
@@ -14,6 +16,7 @@ from pytorch.planted_programs import (
     mlp,
     of,
 )
+from tolerance import digits
 from torch import nn
 
 from dwindle.decay.run import Run
@@ -210,6 +213,22 @@ class _ReadsItsKeys(torch.optim.SGD):
         super().step(closure)
         for group, lr in zip(self.param_groups, kept, strict=True):
             group["lr"] = lr
+
+
+class _Corrected(EachWeight):
+    """Takes lr²·weight_decay over its peak lr off, as AdamC does."""
+
+    def move(self, group, weight):
+        share = group["lr"] ** 2 / 0.1 * group["weight_decay"]
+        weight.mul_(1 - share).sub_(weight.grad, alpha=group["lr"])
+
+
+def test_a_share_that_goes_with_the_square_of_the_lr_is_judged_so():
+    """At its peak it is lr·weight_decay of a weight: another lr tells them apart."""
+    model = mlp()
+    row = audit(model, _Corrected(grouped(model, 0.01), lr=0.1), run=RUN).table[0]
+    assert row.knob == "timm.adamc"
+    assert row.half_life["steps"] == digits(-math.log(2) / math.log1p(-1e-3), rel=1e-6)
 
 
 def test_a_key_that_the_optimizer_reads_is_none_of_nobodys():
