@@ -1,6 +1,7 @@
 """The audit: each planted fault is found, a clean program is clean, nothing changes."""
 
 import copy
+import math
 import random
 
 import pytest
@@ -17,6 +18,7 @@ from pytorch.planted_programs import (
     codes,
     grouped,
     mlp,
+    of,
 )
 from tolerance import digits
 from torch import nn
@@ -177,6 +179,13 @@ def test_the_scheduler_at_hand_is_followed():
         assert codes(found, "warning") == {"DW010"}
         # Σ lr·λ of the fall is 801/2 times 1e-3, and a little for ln(1 - x).
         assert found.table[0].e_folds == pytest.approx(0.4005, rel=1e-3)
+    # Most of the run is at no lr at all: the line makes up for that, too.
+    optimizer = adamw(model, lr=1e-2)
+    early = LinearLR(optimizer, start_factor=1.0, end_factor=1e-9, total_iters=240)
+    exec(of(audit(model, optimizer, scheduler=early, run=run), "DW010").line)  # noqa: S102
+    mended = audit(model, optimizer, scheduler=early, run=run)
+    assert codes(mended, "warning") == set()
+    assert mended.table[0].e_folds > math.log(2)
 
 
 def test_a_wrapped_model_is_its_model():

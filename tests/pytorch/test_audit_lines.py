@@ -2,6 +2,7 @@
 
 import warnings
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.optim import lr_scheduler
 
 from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
+from dwindle.pytorch.checks.remedies import set_knob
 from dwindle.pytorch.controller import DecayController
 
 
@@ -62,6 +64,21 @@ def test_numbers_advised_are_the_numbers_of_the_run():
     line = audit(model, optimizer, run=run).findings[0].line
     mended = after(line, model, optimizer=optimizer)["optimizer"]
     assert 1 <= audit(model, mended, run=run).table[0].half_life["epochs"] < 3
+
+
+def test_places_in_a_row_are_a_range():
+    """Of more than three; others are listed, one stands alone."""
+    for at, written in {
+        (2,): 'optimizer.param_groups[2]["weight_decay"] = 0.1',
+        (0, 1, 2): "for at in (0, 1, 2):",
+        (3, 1, 2, 0): "for at in range(4):",
+        (5, 2, 3, 4): "for at in range(2, 6):",
+        (0, 2, 4, 6): "for at in (0, 2, 4, 6):",
+    }.items():
+        groups = [SimpleNamespace(called="optimizer", at=each) for each in at]
+        line = set_knob((group, 0.1) for group in groups)
+        assert line.text.splitlines()[0] == written
+        assert {place for _, place, _ in line.sets} == set(at)
 
 
 def test_a_group_that_is_held_is_not_told_to_decay():
