@@ -13,7 +13,7 @@ from dwindle.cli import study as study_command
 from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.cost import Estimate
-from dwindle.study.driver import Progress
+from dwindle.study.driver import StudyProgress
 from dwindle.study.progress import progress_text, shown_on, time_left
 from dwindle.study.study_file import read_study_file
 
@@ -205,7 +205,7 @@ def test_a_study_that_ends_early_says_how_to_go_on(  # noqa: PLR0913, PLR0917
 def progress(trained, **facts):
     estimate = Estimate(planned=2.0, workers=2, done=1.0, worked=10.0, began=0.0)
     facts = {"diverged": 0, "errors": 0, **facts}
-    return Progress(
+    return StudyProgress(
         study="SGD", trained=trained, planned=140, estimate=estimate, **facts
     )
 

@@ -10,7 +10,7 @@ import dwindle
 from dwindle.errors import RangeError
 from dwindle.fitting.compared import where_none_is_lowest
 from dwindle.fitting.losses import CellLosses
-from dwindle.fitting.trainings import CellRows, Training
+from dwindle.fitting.trainings import CellRows, TrainingRow
 from dwindle.stats.matters import compare_two
 
 
@@ -132,7 +132,7 @@ def test_decay_that_costs_is_no_decay_that_does_not_matter(rows, asked):
 def test_costs_are_those_of_the_rows():
     """The costs are shares of the loss without decay, those of the best and worst λ."""
     rows = CellRows(
-        scale={}, settings={}, trainings=[Training(*row.values()) for row in hurt()]
+        scale={}, settings={}, trainings=[TrainingRow(*row.values()) for row in hurt()]
     )
     found = where_none_is_lowest(
         CellLosses(rows=rows, log_scale=True, is_reversed=False)

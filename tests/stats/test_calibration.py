@@ -25,7 +25,7 @@ from stats.simulated_curves import (
 from dwindle.stats.curve import curve_from_losses, read_losses
 from dwindle.stats.matters import judge_whether_decay_matters
 from dwindle.stats.optimum import measure_optimum
-from dwindle.stats.regret import Judged, measure_gain, measure_regret
+from dwindle.stats.regret import JudgedCurve, measure_gain, measure_regret
 from dwindle.stats.slope import fit_slope
 
 KINDS = sorted(POPULATIONS)
@@ -216,7 +216,7 @@ def test_regret_is_nearly_unbiased_and_its_interval_covers(off, count):
     least, given = mean_curve(SGD_WIDE, np.array([best, place]), shift=0)
     truth, biases, shares = given - least, [], []
     for curve, at in curves(SGD_WIDE, count):
-        judged = Judged(curve=curve, values=read_losses(curve, at + off).values)
+        judged = JudgedCurve(curve=curve, values=read_losses(curve, at + off).values)
         regret = measure_regret([judged])
         biases.append((regret.value - truth) / SGD_WIDE.gain)
         shares.append(regret.low <= truth <= regret.high)

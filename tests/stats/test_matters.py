@@ -20,7 +20,7 @@ from dwindle.stats.matters import (
 )
 from dwindle.stats.optimum import minima_of
 from dwindle.stats.regret import (
-    Judged,
+    JudgedCurve,
     Regret,
     measure_gain,
     measure_regret,
@@ -61,7 +61,7 @@ def moved(curve, factor, shift):
 
 
 def at(curve, log_decay):
-    return Judged(curve=curve, values=read_losses(curve, log_decay).values)
+    return JudgedCurve(curve=curve, values=read_losses(curve, log_decay).values)
 
 
 @given(KIND, SEED, st.integers(2, 8))
@@ -113,7 +113,7 @@ def test_cells_are_averaged_inside_of_a_seed_by_its_name():
     dip = curve_of(np.tile(2 + 0.1 * (GRID - GRID[6]) ** 2, (3, 1)), None)
     noise = np.array([0.2, -0.1, 0.4])
     values = (2.5 + noise, 2.7 - noise)
-    pooled = measure_regret([Judged(curve=dip, values=each) for each in values])
+    pooled = measure_regret([JudgedCurve(curve=dip, values=each) for each in values])
     assert pooled.value == pytest.approx(0.6, abs=1e-9)
     assert pooled.high - pooled.low == pytest.approx(0, abs=1e-9)
     first = simulated(seed=1)
@@ -143,7 +143,7 @@ def test_too_few_seeds_have_no_interval_and_another_error_adds_in_quadrature():
 def test_the_gain_is_the_regret_of_no_decay():
     """None where λ = 0 diverged in a cell; without noise it is the depth of the dip."""
     curve = simulated()
-    no_decay = Judged(curve=curve, values=curve.without_decay)
+    no_decay = JudgedCurve(curve=curve, values=curve.without_decay)
     assert measure_gain([curve]) == measure_regret([no_decay])
     assert measure_gain([curve, replace(curve, without_decay=None)]) is None
     dip = 2 - 0.5 * np.exp(-((GRID - GRID[6]) ** 2) / 20)

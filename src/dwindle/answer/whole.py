@@ -10,7 +10,7 @@ from dwindle.findings.model import Answer, Claim
 from dwindle.store.spec import StudySpec
 from dwindle.store.store import read_study
 from dwindle.study.backends import Backend
-from dwindle.study.driver import Progress, run_study
+from dwindle.study.driver import StudyProgress, run_study
 
 
 class Audience(Protocol):
@@ -19,7 +19,7 @@ class Audience(Protocol):
     def on_claim(self, title: str, claim: Claim) -> None:
         """Take note of a claim that has been checked."""
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: StudyProgress) -> None:
         """Take note of how far a study is."""
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dwindle.findings.model import Answer, Claim
     from dwindle.store.spec import StudySpec
-    from dwindle.study.driver import OnProgress, Progress
+    from dwindle.study.driver import OnProgress, StudyProgress
 
 _FOLDER = "dwindle-answer"
 
@@ -83,5 +83,5 @@ class _Listeners:
             sign = f"[{mark.style}]{mark.sign}[/]"
             self.console.print(f"{sign} {title}: {claim.number}")
 
-    def on_progress(self, progress: "Progress") -> None:
+    def on_progress(self, progress: "StudyProgress") -> None:
         self.show(progress)

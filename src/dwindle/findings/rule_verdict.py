@@ -19,7 +19,7 @@ from dwindle.findings.names import UNCHANGED
 from dwindle.stats.curve import Curve, read_log_table, read_losses
 from dwindle.stats.optimum import Optimum
 from dwindle.stats.regret import (
-    Judged,
+    JudgedCurve,
     limits_of,
     measure_gain,
     measure_regret,
@@ -179,7 +179,7 @@ def _cost(
     predicted: Sequence[float | None], evidence: AxisEvidence
 ) -> dict[str, Any]:  # fields of RuleFindings
     """Return what following predictions of ln λ loses, as far as that can be read."""
-    judged: list[Judged] = []
+    judged: list[JudgedCurve] = []
     places: list[float] = []
     beyond = 0
     for log_decay, cell in zip(predicted, evidence.cells, strict=True):
@@ -188,7 +188,7 @@ def _cost(
         if cell.findings.matters == "cannot tell":
             continue  # the noise hides where its best λ is, and so what a rule loses
         reading = read_losses(cell.curve, log_decay)
-        judged.append(Judged(curve=cell.curve, values=reading.values))
+        judged.append(JudgedCurve(curve=cell.curve, values=reading.values))
         places.append(log_decay)
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None

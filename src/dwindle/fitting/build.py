@@ -12,7 +12,7 @@ from dwindle.fitting.answer import Fit
 from dwindle.fitting.axes import fit_axes
 from dwindle.fitting.cells import Fitted, fit_cell
 from dwindle.fitting.columns import (
-    Choice,
+    ColumnChoice,
     Columns,
     find_columns,
     named,
@@ -35,7 +35,7 @@ _POOL = (
 )
 
 
-def fit_table(table: Results, choice: Choice) -> Fit:
+def fit_table(table: Results, choice: ColumnChoice) -> Fit:
     """Answer from a table of results; see :func:`dwindle.fit`."""
     columns = find_columns(table, choice)
     names = tuple(table.columns)

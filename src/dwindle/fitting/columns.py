@@ -62,7 +62,7 @@ class Columns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class ColumnChoice:
     """What the caller chose; what is None, or empty, is guessed.
 
     ``cells`` are the columns that make a cell of their own each; ``ignore`` are those
@@ -83,7 +83,7 @@ class Choice:
     compare: Sequence[float] = ()
 
 
-def find_columns(table: Results, choice: Choice) -> Columns:
+def find_columns(table: Results, choice: ColumnChoice) -> Columns:
     """Find out which column is what.
 
     An UnknownNameError where a chosen column is not there, an AmbiguousNameError where
@@ -127,7 +127,7 @@ def named(name: str | None, columns: Collection[str]) -> str | None:
 
 
 def _refuse_two_roles(
-    choice: Choice, written: Collection[str], roles: Mapping[str, str | None]
+    choice: ColumnChoice, written: Collection[str], roles: Mapping[str, str | None]
 ) -> None:
     """Refuse a column that is to be pooled, or to make cells, and something else."""
     taken = {column: option for option, column in roles.items() if column}
@@ -144,7 +144,7 @@ def _refuse_two_roles(
 
 
 def _with_settings(
-    table: Results, found: Columns, others: Sequence[str], choice: Choice
+    table: Results, found: Columns, others: Sequence[str], choice: ColumnChoice
 ) -> Columns:
     """Sort the other columns: scale, settings that differ, and what is not used."""
     written = tuple(table.columns)

@@ -69,14 +69,14 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     """
     # Imported here: numpy is, and naming this function must cost nothing.
     from dwindle.fitting.build import fit_table
-    from dwindle.fitting.columns import Choice
+    from dwindle.fitting.columns import ColumnChoice
     from dwindle.fitting.find_line import refuse_without_decay
     from dwindle.fitting.results import read_results
 
     if script:
         # Before anything is read: dwindle find would refuse the line.
         refuse_without_decay(script)
-    choice = Choice(
+    choice = ColumnChoice(
         knob=knob,
         metric=metric,
         seed=seed,

@@ -29,7 +29,7 @@ _LEFT_OUT = {
 }
 
 
-class Training(NamedTuple):
+class TrainingRow(NamedTuple):
     """One training: λ as typed, its seed (None where no column has one), its loss.
 
     ``loss`` is lower for better, also where the column is a score; infinite where the
@@ -51,7 +51,7 @@ class CellRows:
 
     scale: Mapping[str, float]
     settings: Mapping[str, str]
-    trainings: Sequence[Training]
+    trainings: Sequence[TrainingRow]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +88,7 @@ def sort_rows(
     settings = [_texts(table.columns[name]) for name in columns.settings]
     status = _status(table, columns)
     is_reversed = columns.reversed
-    cells: dict[tuple[tuple[float, ...], tuple[str, ...]], list[Training]] = {}
+    cells: dict[tuple[tuple[float, ...], tuple[str, ...]], list[TrainingRow]] = {}
     for at in rows:
         decay, loss = decays[at], losses[at]
         if loss is None and status and status[at] in _LOST:
@@ -105,7 +105,7 @@ def sort_rows(
             left_out["without a scale"] += 1
         else:
             key = scale, tuple([column[at] for column in settings])
-            training = Training(decay, seeds[at] or None, loss)
+            training = TrainingRow(decay, seeds[at] or None, loss)
             cells.setdefault(key, []).append(training)
     finite = [x for at in rows if (x := losses[at]) is not None and isfinite(x)]
     return Sorted(

@@ -186,14 +186,14 @@ def lost_seeds(ended: Mapping[float, Mapping[Seed, Sequence[bool]]]) -> set[Seed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
+class CurveReading:
     """Losses of all seeds at one λ; ``beyond`` says that the grid ends before it."""
 
     values: FloatArray
     beyond: bool
 
 
-def read_losses(curve: Curve, log_decay: float) -> Reading:
+def read_losses(curve: Curve, log_decay: float) -> CurveReading:
     """Read every seed's loss at any ln λ, shape (seeds,).
 
     On the steep side of a curve the log loss is far closer to a polynomial than the
@@ -216,7 +216,7 @@ def read_losses(curve: Curve, log_decay: float) -> Reading:
     values = np.exp(read_log_losses(curve, np.full(curve.n, inside)))
     # Rounding of exp(ln λ) must not turn the last λ into one beyond the grid.
     beyond = abs(inside - log_decay) > 1e-9 * max(1.0, abs(log_decay))
-    return Reading(values=values, beyond=beyond)
+    return CurveReading(values=values, beyond=beyond)
 
 
 def read_log_losses(curve: Curve, places: FloatArray) -> FloatArray:

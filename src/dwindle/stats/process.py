@@ -346,7 +346,7 @@ class Process:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
+class FittedProcess:
     """The processes that trainings allow, the most likely one first.
 
     ``shares`` are how likely each is beside the others, shape (processes,).
@@ -376,7 +376,7 @@ def fit_processes(
     *,
     own_scale: bool = False,
     may_pair: bool = True,
-) -> Fit:
+) -> FittedProcess:
     """Fit processes to trainings (n,); a seed may have any number of λ.
 
     ``x`` is ln λ, -inf for λ = 0, but not of all: a training without decay stands a
@@ -423,7 +423,7 @@ def fit_processes(
     doubt = np.stack(doubts)
     likeliest = np.argsort(doubt, axis=None, kind="stable")[:MOST_SETS]
     chosen = [*zip(*np.unravel_index(likeliest, doubt.shape), strict=True)]
-    return Fit(
+    return FittedProcess(
         processes=tuple(
             Process(
                 x=x,

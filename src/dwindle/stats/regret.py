@@ -57,14 +57,14 @@ def limits_of(draws: Sequence[float] | FloatArray) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
+class JudgedCurve:
     """A curve and the loss that each of its seeds has under what is judged."""
 
     curve: Curve
     values: FloatArray
 
 
-def measure_regret(judged: Sequence[Judged]) -> Regret | None:
+def measure_regret(judged: Sequence[JudgedCurve]) -> Regret | None:
     """Return the regret, averaged over cells that share their seeds.
 
     Per seed and averaged over cells: plug-in ``p_s = v_s - L_s(x̂)`` and leave-out
@@ -77,7 +77,7 @@ def measure_regret(judged: Sequence[Judged]) -> Regret | None:
     return _regret_of(judged, np.exp)
 
 
-def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
+def _regret_of(judged: Sequence[JudgedCurve], unit: Unit) -> Regret | None:
     """Return the regret in the unit that log losses are turned into."""
     shared = set.intersection(*(set(one.curve.seeds) for one in judged))
     if not shared:
@@ -152,7 +152,7 @@ def measure_saved_share(curve: Curve) -> Interval | None:
     return Interval(value=value or 0.0, low=low, high=high)
 
 
-def _without_decay(curve: Curve) -> Judged:
+def _without_decay(curve: Curve) -> JudgedCurve:
     compared = curve.only(curve.compared)
     values = compared.without_decay
-    return Judged(curve=compared, values=np.empty(0) if values is None else values)
+    return JudgedCurve(curve=compared, values=np.empty(0) if values is None else values)

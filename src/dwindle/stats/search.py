@@ -12,7 +12,13 @@ import numpy.typing as npt
 from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
 from dwindle.stats.optimum import Edge
 from dwindle.stats.points import NO_DECAY, Design, Point
-from dwindle.stats.process import GRID_STEP, Fit, IntArray, Process, fit_processes
+from dwindle.stats.process import (
+    GRID_STEP,
+    FittedProcess,
+    IntArray,
+    Process,
+    fit_processes,
+)
 from dwindle.stats.regret import limits_of
 from dwindle.stats.student import (
     MOST_SEEDS,
@@ -206,7 +212,7 @@ class Search:
         return bool(most >= POINTS_THAT_DIFFER and (y == y[starts][at]).all())
 
     @cached_property
-    def fit(self) -> Fit:
+    def fit(self) -> FittedProcess:
         """The processes that the trainings allow."""
         scales = {"own_scale": not self.log_scale, "may_pair": self.design.paired}
         found = _fitted(*(column.tobytes() for column in self.read), **scales)
@@ -440,7 +446,7 @@ class Search:
 @lru_cache(maxsize=8)
 def _fitted(
     x: bytes, y: bytes, seeds: bytes, *, own_scale: bool, may_pair: bool
-) -> Fit:
+) -> FittedProcess:
     """Fit processes to columns of :class:`Losses`."""
     return fit_processes(
         np.frombuffer(x),

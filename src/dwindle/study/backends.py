@@ -137,10 +137,10 @@ class Processes:
         the engine are importable by name.
         """
         self.workers = workers or cores()
-        self._workers: list[_Worker] = []
+        self._workers: list[_PackWorker] = []
         try:
             for _ in range(self.workers):
-                self._workers.append(_Worker(engine, problem))
+                self._workers.append(_PackWorker(engine, problem))
         except BaseException:
             self.close()
             raise
@@ -153,12 +153,14 @@ class Processes:
         """Train all packs, starting them in the order given."""
         idle = deque(self._workers)
 
-        def start(index: int, trials: Trials) -> _Worker:
+        def start(index: int, trials: Trials) -> _PackWorker:
             worker = idle.popleft()
             worker.give(index, trials)
             return worker
 
-        def ended(busy: Sequence[_Worker]) -> Iterator[tuple[_Worker, Trained | str]]:
+        def ended(
+            busy: Sequence[_PackWorker],
+        ) -> Iterator[tuple[_PackWorker, Trained | str]]:
             workers = {worker.pipe: worker for worker in busy}
             for pipe in wait(list(workers)):
                 worker = workers[cast("Connection", pipe)]
@@ -167,7 +169,7 @@ class Processes:
                     idle.append(worker)
                     yield worker, received or _DIED
 
-        yield from _all_tried(packs, self.workers, start, ended, _Worker.close)
+        yield from _all_tried(packs, self.workers, start, ended, _PackWorker.close)
 
     def close(self) -> None:
         """End the workers and wait until they are gone."""
@@ -181,7 +183,7 @@ class Processes:
         self.close()
 
 
-class _Worker:
+class _PackWorker:
     """A process that trains; owns it, its pipe, and starts another when it has died."""
 
     def __init__(self, engine: Engine, problem: str | None) -> None:

@@ -172,7 +172,8 @@ class CompiledSteps:
         self._library, self._pack = library, pack
         stride = padded(batch_size, lanes)
         self._groups = [
-            (models, _Epoch(samples, batch_size, stride)) for models, samples in groups
+            (models, _CompiledEpoch(samples, batch_size, stride))
+            for models, samples in groups
         ]
         sizes = [(i + 1) * padded(o, lanes) for i, o in layout.shapes]
         self._states = layout.full((3, layout.models, sum(sizes)))
@@ -233,7 +234,7 @@ class CompiledSteps:
             theirs.copy_(mine)
 
 
-class _Epoch:
+class _CompiledEpoch:
     """The inputs of a group in batches, and its labels by sample."""
 
     def __init__(self, samples: Samples, batch_size: int, stride: int) -> None:

@@ -27,7 +27,7 @@ from dwindle.study.worker import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class StudyProgress:
     """How far a study is: reported at its start and after every pack."""
 
     study: str
@@ -42,7 +42,7 @@ class Progress:
         return self.estimate.seconds_left(time.monotonic())
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[StudyProgress], None]
 
 
 def run_study(
@@ -153,9 +153,9 @@ class _Study:
         if not self.progress().errors:
             self.store.finish()
 
-    def progress(self) -> Progress:
+    def progress(self) -> StudyProgress:
         status = [outcome.status for outcome in self.outcomes.values()]
-        return Progress(
+        return StudyProgress(
             study=self.spec.name,
             trained=len(status),
             planned=len(self.planned),

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dwindle.study.driver import OnProgress, Progress
+from dwindle.study.driver import OnProgress, StudyProgress
 from dwindle.wording import counted
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def progress_text(progress: Progress) -> str:
+def progress_text(progress: StudyProgress) -> str:
     """Return how far a study is as a text."""
     counts = {"diverged": progress.diverged, "failed": progress.errors}
     wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
@@ -51,7 +51,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
     with bars.Progress(*columns, console=console, transient=True) as live:
         lines: dict[str, bars.TaskID] = {}
 
-        def show(latest: Progress) -> None:
+        def show(latest: StudyProgress) -> None:
             words, name = progress_text(latest), latest.study
             if name not in lines:
                 lines[name] = live.add_task(name, total=1, words=words, latest=latest)
@@ -61,7 +61,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
         yield show
 
 
-def time_left(progress: Progress) -> str:
+def time_left(progress: StudyProgress) -> str:
     """Return the time left as ``1:05 left``; nothing before it is known."""
     seconds = progress.seconds_left()
     if seconds is None or progress.trained == progress.planned:

@@ -144,7 +144,7 @@ class _Batch:
         return len(self.inputs[0])
 
 
-class _Epoch:
+class _StackedEpoch:
     """The samples of one group in the order of one epoch. It owns its buffers."""
 
     def __init__(self, samples: Samples, batch_size: int) -> None:
@@ -202,7 +202,7 @@ class StackedSteps:
         matrices = [pack.layout.matrices(w, i) for i, w in enumerate(pack.weights)]
         self._back = [matrix[:, :, :-1] for matrix in matrices]
         self._optimizer = StackedOptimizer(pack, options)
-        self._epochs = [_Epoch(samples, batch_size) for _, samples in groups]
+        self._epochs = [_StackedEpoch(samples, batch_size) for _, samples in groups]
         inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
         targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)
         self._batches = [_Batch(x, y) for x, y in zip(inputs, targets, strict=True)]
