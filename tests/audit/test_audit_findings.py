@@ -19,7 +19,7 @@ from dwindle.audit.codes import (
 from dwindle.audit.findings import (
     Finding,
     GroupLine,
-    Line,
+    Paste,
     Unchecked,
     number_line,
     typed,
@@ -124,7 +124,7 @@ def test_numbers_to_type_have_three_digits():
 
 
 def line(text, *names, **does):
-    return Line(text=text, optimizers=frozenset(names or ["optimizer"]), **does)
+    return Paste(text=text, optimizers=frozenset(names or ["optimizer"]), **does)
 
 
 def setting(text, option, name="optimizer"):
@@ -170,7 +170,7 @@ def drawn(audit, width):
 
 def test_nothing_is_cut_in_a_terminal():
     """In a terminal of any width no letter is lost: what is too long is folded."""
-    found = Finding(code="DW001", paste=Line(text=LONG))
+    found = Finding(code="DW001", paste=Paste(text=LONG))
     for width in (60, 80, 120):
         text = drawn(Audit(target="t", findings=(found,), table=(GROUP,)), width)
         assert max(map(len, text.splitlines())) <= width
@@ -186,7 +186,7 @@ def test_nothing_is_cut_in_a_terminal():
 def test_a_line_to_copy_is_whole_in_the_text():
     """It is one line, however long; a second finding with it names the first."""
     found = tuple(
-        Finding(code=code, paste=Line(text=LONG)) for code in ("DW001", "DW002")
+        Finding(code=code, paste=Paste(text=LONG)) for code in ("DW001", "DW002")
     )
     audit = Audit(target="t", findings=found)
     assert str(audit).splitlines().count(f"            {LONG}") == 1
@@ -199,7 +199,7 @@ def test_names_are_neither_markup_nor_tags():
     audit = Audit(
         target=evil,
         optimizer=evil,
-        findings=(Finding(code="DW001", where=evil, paste=Line(text=evil)),),
+        findings=(Finding(code="DW001", where=evil, paste=Paste(text=evil)),),
         table=(GroupLine(group=evil, lr=0.1),),
         facts={evil: evil},
     )

@@ -6,7 +6,7 @@
 from string import Formatter
 
 from dwindle.audit.codes import CODES, REMEDIES
-from dwindle.audit.findings import Finding, GroupLine, Line, Unchecked
+from dwindle.audit.findings import Finding, GroupLine, Paste, Unchecked
 from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import judge
 from dwindle.decay.run import Run
@@ -74,7 +74,7 @@ def test_every_code_says_what_it_found(snapshot):
 def test_a_whole_report(snapshot):
     """Facts, groups, findings, lines to copy, and what was not checked."""
     values = {"tensors": (1, 16), "groups": (0,), "settings": ((0.1, 3e-4),)}
-    line = Line(text="optimizer.param_groups[0]['weight_decay'] = 0.0")
+    line = Paste(text="optimizer.param_groups[0]['weight_decay'] = 0.0")
     found = Finding(
         code="DW001",
         where="fc.bias",

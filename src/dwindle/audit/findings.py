@@ -21,7 +21,7 @@ _ALL = frozenset({"optimizer", "optimizers"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class Paste:
     """What to write, to be copied, and what it does to param groups.
 
     It is right for the groups that were audited. Behind one that splits groups or
@@ -43,16 +43,16 @@ class Line:
         """Whether the groups are others afterwards."""
         return self.splits or self.builds or self.refills
 
-    def then(self, other: "Line") -> "Line":
+    def then(self, other: "Paste") -> "Paste":
         """Return one line that does both."""
         does: dict[str, Any] = {  # names of sets and truth values
             each.name: getattr(self, each.name) | getattr(other, each.name)
             for each in fields(self)
             if each.name != "text"
         }
-        return Line(text=f"{self.text}\n{other.text}", **does)
+        return Paste(text=f"{self.text}\n{other.text}", **does)
 
-    def undoes(self, later: "Line") -> bool:
+    def undoes(self, later: "Paste") -> bool:
         """Return whether a later line would hit other groups, or take this one back."""
         whole = _ALL & (self.optimizers | later.optimizers)
         if self.optimizers.isdisjoint(later.optimizers) and not whole:
@@ -67,9 +67,9 @@ class Line:
         return bool(self.sets) and (later.builds or later.holds)
 
 
-def number_line(key: str, value: float, was: float) -> Line:
+def number_line(key: str, value: float, was: float) -> Paste:
     """Return the line that types a number, with what was typed before."""
-    return Line(text=f"{key}={typed(value)}  # was {number(was, digits=6)}")
+    return Paste(text=f"{key}={typed(value)}  # was {number(was, digits=6)}")
 
 
 def typed(value: float) -> str:
@@ -111,7 +111,7 @@ class Finding(Plain):
     values: Values = field(default_factory=dict, hash=False)
     case: str = ""
     advice: str = ""
-    paste: Line | None = None
+    paste: Paste | None = None
     is_slight: bool = False
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from dwindle.audit.codes import CODES, SEVERITIES, codes_of
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
-from dwindle.audit.findings import Line as Pasted
+from dwindle.audit.findings import Paste as Pasted
 from dwindle.decay.evidence.peers import Among
 from dwindle.decay.run import Run
 from dwindle.plain import Plain

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding, GroupLine, Line, Unchecked, number_line
+from dwindle.audit.findings import Finding, GroupLine, Paste, Unchecked, number_line
 from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.evidence.peers import regime_told
@@ -76,7 +76,7 @@ SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedSetting:
     """A setting with what it does and what is wrong with it."""
 
     explanation: Explanation
@@ -98,7 +98,7 @@ def findings_of_setting(
     return judge(knob, value, run, where=where).findings
 
 
-def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
+def judge(knob: str, value: float, run: Run, *, where: str = "") -> JudgedSetting:
     """Explain a setting and find what is wrong with it, in size and in kind.
 
     What lacks a fact is not checked; 0 has no findings, for a group may well not decay.
@@ -115,7 +115,7 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
 
 def judge_explained(
     told: Explanation, run: Run, *, where: str = "", named: str = ""
-) -> Judged:
+) -> JudgedSetting:
     """Find what is wrong with a setting that was explained; what to do is open.
 
     Where its program has a scheduler, it was explained along that. ``named`` is what
@@ -123,7 +123,7 @@ def judge_explained(
     """
     family = FAMILIES.get(str(told.family))
     if told.value == 0 and not (family and family.always_on):
-        return Judged(explanation=told, findings=(), unchecked=())
+        return JudgedSetting(explanation=told, findings=(), unchecked=())
     found = dict(_seen(told, run, named or told.knob))
     if "DW012" in found:  # a weight that swings has an impossible size as well
         found.pop("DW024", None)
@@ -153,7 +153,7 @@ def judge_explained(
         for code, values in found.items()
     )
     unchecked = tuple(_unchecked(told, run, found))
-    return Judged(explanation=told, findings=findings, unchecked=unchecked)
+    return JudgedSetting(explanation=told, findings=findings, unchecked=unchecked)
 
 
 def _seen(
@@ -281,11 +281,11 @@ def _decoupled(found: Finding, told: Explanation, _: Run) -> Finding:
     line = "torch.optim.AdamW(params, lr=lr, weight_decay=0.1)"
     if told.knob in SWITCHED:
         line = f"{told.knob}(params, lr=lr, decoupled_weight_decay=True, ...)"
-    return replace(found, paste=Line(text=line))
+    return replace(found, paste=Paste(text=line))
 
 
 def _write(line: str) -> Callable[[Finding, Explanation, Run], Finding]:
-    return lambda found, *_: replace(found, paste=Line(text=line))
+    return lambda found, *_: replace(found, paste=Paste(text=line))
 
 
 _ADVICE: Mapping[str, Callable[[Finding, Explanation, Run], Finding]] = {

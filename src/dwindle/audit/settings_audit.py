@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dwindle.audit.change import compare_audits
-from dwindle.audit.findings import Finding, GroupLine, Line
+from dwindle.audit.findings import Finding, GroupLine, Paste
 from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import (
     SHARE_THAT_ACTS,
@@ -124,19 +124,19 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
         if not is_theirs:
             return replace(found, case="trainer", paste=None)
         text = line_for(path, "optim", _DECOUPLED)
-        return replace(found, paste=Line(text=text))
+        return replace(found, paste=Paste(text=text))
     if found.code == "DW009" and setting.run.dtype != "float32":
         if is_theirs:
-            return replace(found, case="loaded", paste=Line(text=_FLOAT32))
+            return replace(found, case="loaded", paste=Paste(text=_FLOAT32))
         return replace(found, case="wider", paste=None)
     return found
 
 
-def _line(setting: TrainingSetting, value: float) -> Line:
+def _line(setting: TrainingSetting, value: float) -> Paste:
     """Return the line that types a decay in the file, with three digits at most."""
     # Rounded after the division: the file has the number that it multiplies.
     number = float(f"{value / setting.reading.decay_factor:.3g}")
-    return Line(text=line_for(setting.path, setting.reading.decay_key, number))
+    return Paste(text=line_for(setting.path, setting.reading.decay_key, number))
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding, Line, Unchecked
+from dwindle.audit.findings import Finding, Paste, Unchecked
 from dwindle.audit.settings_file import (
     flattened,
     line_for,
@@ -351,7 +351,7 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
             case="trainer",
             where=f"{path}: weight_decay",
             values={"value": decay, "optimizer": reading.optimizer},
-            paste=Line(
+            paste=Paste(
                 text=line_for(path, "optim", TRANSFORMERS.defaults["optimizer"])
             ),
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding, Line
+from dwindle.audit.findings import Finding, Paste
 from dwindle.audit.settings_file import Settings, line_for, number_in
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.run import Run
@@ -164,7 +164,7 @@ def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
             case="file" if settings.get(meant) is None else "both",
             where=f"{path}: {name}",
             values={"key": name, "meant": meant},
-            paste=Line(text=line_for(path, meant, value)),
+            paste=Paste(text=line_for(path, meant, value)),
         )
 
 
@@ -327,7 +327,7 @@ class Values:
                 case="file",
                 where=f"{self.path}: {key}",
                 values={"text": repr(value), "number": number},
-                paste=Line(text=line_for(self.path, key, number)),
+                paste=Paste(text=line_for(self.path, key, number)),
             )
         return number
 

@@ -21,8 +21,8 @@ from dwindle.pytorch.checks import (
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import (
     NEVER,
-    Course,
-    Group,
+    AuditedGroup,
+    LrCourse,
     groups_of,
     optimizers_of,
     scheduler_name,
@@ -184,7 +184,7 @@ def findings_of(facts: Facts) -> Iterator[Finding]:
             yield found.without_line("unwrap") if breaks else found
 
 
-def _row(facts: Facts, group: Group) -> GroupLine:
+def _row(facts: Facts, group: AuditedGroup) -> GroupLine:
     """Return the row of a group; one that is not judged has what its copy showed."""
     rests = not (group.decays and group.moving)
     if group.judged is not None:
@@ -255,7 +255,7 @@ def _unused(facts: Facts) -> Iterator[str]:
         yield UNCHECKED["other-schedule"].format(scheduler=", ".join(names))
 
 
-def _courses(facts: Facts) -> list[Course]:
+def _courses(facts: Facts) -> list[LrCourse]:
     """Return the course of each optimizer that has a scheduler which counts."""
     courses = {id(group.course): group.course for group in facts.groups}
     return [course for course in courses.values() if course.scheduler]

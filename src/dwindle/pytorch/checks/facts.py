@@ -18,7 +18,7 @@ from dwindle.audit.setting_findings import (
 )
 from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import AuditedGroup
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.parameters.roles import ParameterRole
@@ -34,7 +34,7 @@ class Facts:
 
     model: nn.Module
     held: tuple[ParameterRole, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[AuditedGroup, ...]
     run: Run
     schedulers: tuple[object, ...]
     every: Every | None
@@ -43,19 +43,19 @@ class Facts:
     meant: float | None = None
 
     @cached_property
-    def places(self) -> Mapping[int, tuple[Group, ...]]:
+    def places(self) -> Mapping[int, tuple[AuditedGroup, ...]]:
         """Groups of each parameter, by its id; one that is listed twice comes twice."""
-        found: dict[int, tuple[Group, ...]] = {}
+        found: dict[int, tuple[AuditedGroup, ...]] = {}
         for group in self.groups:
             for held in group.held:
                 found[id(held.parameter)] = (*found.get(id(held.parameter), ()), group)
         return found
 
-    def groups_of(self, held: ParameterRole) -> tuple[Group, ...]:
+    def groups_of(self, held: ParameterRole) -> tuple[AuditedGroup, ...]:
         """Return the groups that list a parameter."""
         return self.places.get(id(held.parameter), ())
 
-    def groups_with(self, held: Iterable[ParameterRole]) -> list[Group]:
+    def groups_with(self, held: Iterable[ParameterRole]) -> list[AuditedGroup]:
         """Return the groups that list any of some parameters, in their order."""
         ids = {id(each.parameter) for each in held}
         return [
@@ -75,7 +75,7 @@ class Facts:
         )
 
     @property
-    def judged(self) -> tuple[Group, ...]:
+    def judged(self) -> tuple[AuditedGroup, ...]:
         """Groups that decay by a rule that dwindle can compute."""
         return tuple(group for group in self.groups if group.judged is not None)
 
@@ -93,7 +93,10 @@ class Facts:
 
 # A finding has a severity, a line and a case by keyword, and values of any type.
 def on_parameters(
-    code: str, held: Sequence[ParameterRole], groups: Sequence[Group] = (), **more: Any
+    code: str,
+    held: Sequence[ParameterRole],
+    groups: Sequence[AuditedGroup] = (),
+    **more: Any,
 ) -> Finding:
     """Return a finding on parameters, whose values name, count and place them."""
     names = tuple(each.name for each in held)
@@ -103,7 +106,7 @@ def on_parameters(
 
 
 def on_groups(
-    code: str, groups: Sequence[Group], option: str = "", /, **more: Any
+    code: str, groups: Sequence[AuditedGroup], option: str = "", /, **more: Any
 ) -> Finding:
     """Return a finding on groups, or on an option of theirs; see `on_parameters`."""
     where = of_groups([group.number for group in groups])
@@ -117,7 +120,7 @@ def _found(code: str, where: str, given: Mapping[str, Any]) -> Finding:
     return Finding(code=code, where=where, values=values, **own)
 
 
-def in_groups(groups: Iterable[Group]) -> dict[str, Any]:
+def in_groups(groups: Iterable[AuditedGroup]) -> dict[str, Any]:
     """Return the values that name groups, and their distinct settings."""
     listing = list(groups)
     return {
@@ -152,7 +155,7 @@ def network_of(model: nn.Module) -> str | None:
     return "language model" if embeds and attends else None
 
 
-def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
+def is_comparable(model: nn.Module, groups: Iterable[AuditedGroup]) -> bool:
     """Return whether a model does what those of recipes do, trained from scratch.
 
     Frozen parameters, and layers with an lr each under one weight decay, say that it
@@ -168,7 +171,9 @@ def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
     return trains_all and has_head and not several
 
 
-def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) -> bool:
+def decays_like_recipes(
+    groups: Iterable[AuditedGroup], network: str | None, run: Run
+) -> bool:
     """Return whether decayed biases and norms are usual in all of some groups.
 
     Networks that SGD trains from scratch decay all that they have, as those of He et
@@ -187,7 +192,7 @@ def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) 
 
 
 def decays_as_little(
-    group: Group, judged: Iterable[Group], network: str | None
+    group: AuditedGroup, judged: Iterable[AuditedGroup], network: str | None
 ) -> bool:
     """Return whether a long half-life is usual: in a recipe, or in a lower layer.
 
@@ -208,7 +213,7 @@ def decays_as_little(
     return fastest.lr > group.lr and all(each.code != "DW010" for each in fastest.found)
 
 
-def is_usual_coupling(group: Group, network: str | None) -> bool:
+def is_usual_coupling(group: AuditedGroup, network: str | None) -> bool:
     """Return whether L2 through an adaptive optimizer is what recipes of a kind do.
 
     MobileNets and EfficientNets were tuned with RMSprop and an L2 of 1e-5 or 4e-5.

@@ -10,7 +10,11 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from dwindle.audit.findings import Finding
-from dwindle.audit.setting_findings import Judged, is_as_good_as_none, judge_explained
+from dwindle.audit.setting_findings import (
+    JudgedSetting,
+    is_as_good_as_none,
+    judge_explained,
+)
 from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.half_life import average_half_life_steps
@@ -65,7 +69,7 @@ Like = tuple[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class LrCourse:
     """How the lr of one optimizer goes over a run, as its scheduler takes it.
 
     ``scheduler`` is its class, empty where there is none that counts. Where it is not
@@ -94,12 +98,12 @@ def course_of(
     run: Run,
     *,
     every: Every | None = None,
-) -> Course:
+) -> LrCourse:
     """Return how the scheduler of an optimizer takes its lr over the run.
 
     It is followed on a copy. A schedule in the run counts instead of it.
     """
-    unknown = Course(e_folds=(None,) * len(optimizer.param_groups))
+    unknown = LrCourse(e_folds=(None,) * len(optimizer.param_groups))
     mine = [each for each in schedulers if belongs_to(each, optimizer)]
     steps = run.quantities().get("steps")
     if not mine or steps is None or every == NEVER or run.schedule != Schedule():
@@ -147,7 +151,7 @@ def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Group:
+class AuditedGroup:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
     It has a ``number`` among the groups of all optimizers, and is ``at`` a place among
@@ -171,12 +175,12 @@ class Group:
     lr: float
     knob: float
     probe: GroupProbe
-    course: Course
+    course: LrCourse
     steps_without_gradient: bool = False
     decay_scale: float | None = None
     held_rate: DecayRate | None = None
     rests: bool = False
-    judged: Judged | None = None
+    judged: JudgedSetting | None = None
     is_open: bool = False
 
     @property
@@ -280,7 +284,7 @@ def groups_of(
     schedulers: Sequence[object] = (),
     *,
     every: Every | None = None,
-) -> Iterator[Group]:
+) -> Iterator[AuditedGroup]:
     """Yield the param groups of all optimizers, probed at their peak lr and judged."""
     known = {id(each.parameter): each for each in held}
     explained: dict[tuple[Like, Run], Explanation] = {}
@@ -299,7 +303,7 @@ def groups_of(
             listed = [known.get(id(parameter)) for parameter in options["params"]]
             there = options | _momentum_at(peaks[at], options)
             scale = float(options.get(MARKER, 0.0)) if is_held(each) else None
-            group = Group(
+            group = AuditedGroup(
                 number=number,
                 at=at,
                 called=called,
@@ -343,7 +347,7 @@ def _check_numbers(optimizer: Optimizer, called: str) -> None:
 
 
 def _peaks(
-    optimizer: Optimizer, schedulers: Sequence[object], run: Run, course: Course
+    optimizer: Optimizer, schedulers: Sequence[object], run: Run, course: LrCourse
 ) -> list[float]:
     """Return the highest lr of each group, as far as scheduler and groups show it."""
     mine = [each for each in schedulers if belongs_to(each, optimizer)]
@@ -412,8 +416,8 @@ def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged(
-    group: Group, run: Run, explained: dict[tuple[Like, Run], Explanation]
-) -> Group:
+    group: AuditedGroup, run: Run, explained: dict[tuple[Like, Run], Explanation]
+) -> AuditedGroup:
     """Judge a group that decays by a rule that dwindle can compute."""
     like = same_decay(group)
     if like is None or not group.moving or group.rests:
@@ -441,7 +445,7 @@ def _judged(
     return replace(group, judged=replace(judged, findings=found), is_open=is_open)
 
 
-def same_decay(group: Group) -> Like | None:
+def same_decay(group: AuditedGroup) -> Like | None:
     """Return a knob and the number at which it decays as the group was seen to.
 
     None where nothing decays, or by no rule that a number could be read from.

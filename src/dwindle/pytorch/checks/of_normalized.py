@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dwindle.audit.findings import Finding, Line
+from dwindle.audit.findings import Finding, Paste
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts, on_parameters
-from dwindle.pytorch.checks.group import Group, number_of
+from dwindle.pytorch.checks.group import AuditedGroup, number_of
 from dwindle.pytorch.probing.measuring import steps_by_size
 from dwindle.wording import number
 
@@ -49,7 +49,7 @@ def size_divided_out(facts: Facts) -> Iterator[Finding]:
         kept = group.knob / factor
         was = f"{number(group.knob)} is for lr {number(group.lr)}"
         text = f"weight_decay={number(kept)}  # at lr {number(2 * group.lr)}; {was}"
-        values |= {"number": kept, "paste": Line(text=text)}
+        values |= {"number": kept, "paste": Paste(text=text)}
     if case == "linear":
         values |= _rotation(facts, group)
     yield on_parameters(
@@ -63,7 +63,7 @@ def size_divided_out(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _kind(group: Group) -> str:
+def _kind(group: AuditedGroup) -> str:
     """Return what decay is to such weights: a key of the cases of DW016."""
     if not group.is_free or not group.lr:
         return ""
@@ -77,7 +77,7 @@ def _kind(group: Group) -> str:
     return "quadratic" if balances else ""
 
 
-def _rotation(facts: Facts, group: Group) -> dict[str, Any]:
+def _rotation(facts: Facts, group: AuditedGroup) -> dict[str, Any]:
     """Return how far such a weight turns per step once decay and updates balance."""
     # How the size of an update compares with its gradient is told by the class: only
     # Adam's own family divides by the gradient's root mean square. Where no formula
@@ -98,7 +98,7 @@ def _rotation(facts: Facts, group: Group) -> dict[str, Any]:
     return {"angle": angle, "degrees": math.degrees(angle), "half_life": steps}
 
 
-def _is_a(group: Group, words: tuple[str, ...]) -> bool:
+def _is_a(group: AuditedGroup, words: tuple[str, ...]) -> bool:
     """Whether a class is called so, or a variant: Adam8bit, RMSpropTF, FusedAdam."""
     found = [cls.__name__ for cls in type(group.optimizer).__mro__]
     others = ("Adamax", "Adadelta")

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from dwindle.audit.findings import Finding, Line
+from dwindle.audit.findings import Finding, Paste
 from dwindle.errors.nearest import mistyped, nearest_names
 from dwindle.pytorch.checks.facts import Facts, on_groups
-from dwindle.pytorch.checks.group import TORCHS, Group, number_of, scheduler_name
+from dwindle.pytorch.checks.group import TORCHS, AuditedGroup, number_of, scheduler_name
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.follow_schedule import belongs_to, is_timms
@@ -77,7 +77,7 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
         "DW018",
         scaled,
         case="alone" if scheduler is None else "",
-        paste=Line(text=text, optimizers=head.optimizers),
+        paste=Paste(text=text, optimizers=head.optimizers),
         least=min(scales),
         most=max(scales),
         lrs=tuple(sorted({group.lr for group in scaled})),
@@ -111,7 +111,7 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
         return  # one class, one finding
 
 
-def _broken(group: Group, *, promised: bool) -> Finding:
+def _broken(group: AuditedGroup, *, promised: bool) -> Finding:
     name, module = type(group.optimizer).__name__, type(group.optimizer).__module__
     plain = _plain_name(name)
     honest = plain.removesuffix("W") if promised else f"{plain}W"
@@ -129,7 +129,7 @@ def _broken(group: Group, *, promised: bool) -> Finding:
     )
 
 
-def _under_another_class(group: Group, name: str, plain: str) -> Line | None:
+def _under_another_class(group: AuditedGroup, name: str, plain: str) -> Paste | None:
     """Return the lines that give the groups to a class of its package, or of torch."""
     parts, written, lines = type(group.optimizer).__module__.split("."), name, []
     found: Any = None  # the class's constructor is looked at
@@ -146,7 +146,7 @@ def _under_another_class(group: Group, name: str, plain: str) -> Line | None:
     copied = f"{{name: group[name] for name in {kept!r}}}"
     lines.append(f"groups = [{copied} for group in {group.called}.param_groups]")
     text = "\n".join([*lines, f"{group.called} = {written}(groups)"])
-    return Line(text=text, optimizers=frozenset({group.called}), builds=True)
+    return Paste(text=text, optimizers=frozenset({group.called}), builds=True)
 
 
 def _plain_name(name: str) -> str:
@@ -195,7 +195,7 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
 
 def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
     """DW028: a group says wd or lr_mult, and its optimizer reads no such option."""
-    found: dict[str, list[tuple[Group, dict[str, object]]]] = {}
+    found: dict[str, list[tuple[AuditedGroup, dict[str, object]]]] = {}
     for group in facts.groups:
         for key in sorted(group.options.keys() - group.optimizer.defaults.keys()):
             meant = _meant(facts, group, key)
@@ -219,7 +219,7 @@ def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
+def _meant(facts: Facts, group: AuditedGroup, key: str) -> dict[str, object]:
     """Return the option that a key was meant to set, and its number; else nothing."""
     value, defaults = group.options[key], group.optimizer.defaults
     if key in _FACTORS:
@@ -240,7 +240,7 @@ def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
     return {name: value} if differs else {}
 
 
-def _is_read(group: Group, key: str) -> bool:
+def _is_read(group: AuditedGroup, key: str) -> bool:
     """Return whether a step comes out otherwise without the key: seen on copies."""
     trials, steps = (
         Trials(Mould.of(group.optimizer)),
@@ -275,7 +275,7 @@ def eps_like_a_decay(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _usual_eps(group: Group) -> float | None:
+def _usual_eps(group: AuditedGroup) -> float | None:
     """Return the eps of the class where that of a group looks like a decay."""
     signature = inspect.signature(type(group.optimizer).__init__).parameters
     order = list(signature)

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.optim import LBFGS
 
 from dwindle.audit.codes import short
-from dwindle.audit.findings import Finding, Line
+from dwindle.audit.findings import Finding, Paste
 from dwindle.pytorch.checks.facts import (
     Facts,
     decays_like_recipes,
     in_groups,
     on_parameters,
 )
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import AuditedGroup
 from dwindle.pytorch.checks.remedies import (
     FIRST_TIME,
     attribute,
@@ -209,7 +209,7 @@ def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
     left = [each for each in moved if each.parameter.grad is not None]
     filled = [each for each in moved if each.parameter.grad is None]
     for case, held, line in (
-        ("left", left, Line(text=_DROP)),
+        ("left", left, Paste(text=_DROP)),
         ("", filled, keeping(facts, "p.requires_grad")),
     ):
         if held:
@@ -245,7 +245,7 @@ def nothing_decays(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _typed_elsewhere(groups: Iterable[Group]) -> dict[str, Any]:
+def _typed_elsewhere(groups: Iterable[AuditedGroup]) -> dict[str, Any]:
     """Return which number the optimizer, or its class, has where no group has it."""
     for group in groups:
         built = group.optimizer.defaults.get(KNOB)

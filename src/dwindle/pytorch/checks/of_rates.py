@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 import torch
 
 from dwindle.audit.codes import of_groups
-from dwindle.audit.findings import Finding, Line
+from dwindle.audit.findings import Finding, Paste
 from dwindle.audit.setting_findings import (
     SWITCHED,
     half_life_instead,
@@ -27,7 +27,7 @@ from dwindle.pytorch.checks.facts import (
     on_groups,
     on_parameters,
 )
-from dwindle.pytorch.checks.group import DECOUPLED, Group, number_of, same_decay
+from dwindle.pytorch.checks.group import DECOUPLED, AuditedGroup, number_of, same_decay
 from dwindle.pytorch.checks.remedies import (
     held_instead,
     set_knob,
@@ -56,7 +56,7 @@ _SWITCH = "decoupled_weight_decay"
 # Gradients of 1 and 3 make steps that differ by so much at most, through an eps.
 _ALIKE = 0.01
 
-Hits = Sequence[Group]
+Hits = Sequence[AuditedGroup]
 
 
 def sizes(facts: Facts) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def sizes(facts: Facts) -> Iterator[Finding]:
 
     Groups whose lr is 0 all along have one of their own.
     """
-    alike: dict[tuple[str, str, bool], list[tuple[Group, Finding]]] = {}
+    alike: dict[tuple[str, str, bool], list[tuple[AuditedGroup, Finding]]] = {}
     for group in facts.judged:
         for found in _leveled(facts, group):
             key = found.code, found.severity, found.case == _STILL
@@ -83,7 +83,7 @@ def sizes(facts: Facts) -> Iterator[Finding]:
         yield _advised(found, facts, groups)
 
 
-def _leveled(facts: Facts, group: Group) -> Iterator[Finding]:
+def _leveled(facts: Facts, group: AuditedGroup) -> Iterator[Finding]:
     """Yield what was found in a group; what recipes of its kind do is a note."""
     network = facts.network
     for found in group.found:
@@ -145,10 +145,10 @@ def _other_half_life(found: Finding, facts: Facts, groups: Hits) -> Finding:
 
 
 def _for_half_life(
-    facts: Facts, groups: Iterable[Group], asked: str
-) -> dict[Group, float]:
+    facts: Facts, groups: Iterable[AuditedGroup], asked: str
+) -> dict[AuditedGroup, float]:
     """Return the weight decay of each group for a half-life, where there is one."""
-    found: dict[Group, float] = {}
+    found: dict[AuditedGroup, float] = {}
     for group in groups:
         told, run = group.told, group.run(facts.run)
         number = number_for(asked, told.knob, run)
@@ -198,7 +198,7 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
             "model.float()  # before the optimizer is built, and around the forward "
             f'pass:\nwith torch.autocast("{device}", dtype=torch.{kind}): ...'
         )
-        return replace(found, paste=Line(text=text))
+        return replace(found, paste=Paste(text=text))
     # So slow that none was meant, whatever the pace of the scheduler.
     hopeless = (
         not group.is_open
@@ -219,7 +219,7 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
 
 def _within_the_run(
     found: Finding, facts: Facts, groups: Hits, *, otherwise: str
-) -> tuple[Finding, dict[Group, float]]:
+) -> tuple[Finding, dict[AuditedGroup, float]]:
     """Ask for a half-life within the run, and its numbers; without steps, for none."""
     if facts.steps is None:
         return replace(found, case=otherwise), {}
@@ -231,7 +231,7 @@ def _within_the_run(
 def _without_swing(found: Finding, facts: Facts, groups: Hits) -> Finding:
     """Advise the largest decay that does not swing, or one that suits the run."""
     found, asked = _within_the_run(found, facts, groups, otherwise="limit")
-    limits: dict[Group, float] = {}
+    limits: dict[AuditedGroup, float] = {}
     for group in groups:
         for each in group.found:
             if each.code == found.code:
@@ -289,7 +289,7 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
 
 def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
     """DW014: one number, several learning rates, and so several half-lives."""
-    by_knob: dict[tuple[str, float], list[Group]] = {}
+    by_knob: dict[tuple[str, float], list[AuditedGroup]] = {}
     for group in facts.groups:
         follows = group.half_life_steps and group.probe.lr_power and group.is_free
         if group.held and group.knob and follows:
@@ -357,7 +357,7 @@ def penalty_through_adaptive(facts: Facts) -> Iterator[Finding]:
             yield on_parameters("DW008", held, groups, case="penalty", **values)
 
 
-def _divides(group: Group) -> bool:
+def _divides(group: AuditedGroup) -> bool:
     """Return whether a gradient of another size makes the same step: seen on copies."""
     trials = Trials(Mould.of(group.optimizer, dtype=torch.float64))
     programmes = (Programme(steps=1, gradients=(each,)) for each in (0.0, 1.0, 3.0))

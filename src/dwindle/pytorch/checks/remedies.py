@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import Tensor
 
-from dwindle.audit.findings import Line, typed
+from dwindle.audit.findings import Paste, typed
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import TORCHS, Group, number_of
+from dwindle.pytorch.checks.group import TORCHS, AuditedGroup, number_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.selection import choices_of
@@ -39,7 +39,9 @@ _FROZEN_LEAVE = (
 FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
 
 
-def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | None:
+def set_options(
+    wanted: Iterable[tuple[AuditedGroup, Mapping[str, object]]],
+) -> Paste | None:
     """Return the lines that set options of some groups and of no other."""
     places: dict[tuple[str, str], list[int]] = {}
     sets: set[tuple[str, int, str]] = set()
@@ -61,7 +63,7 @@ def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | 
         else f"for at in {_places(at)}:\n    {called}.param_groups[at]{setting}"
         for (called, setting), at in places.items()
     )
-    return Line(
+    return Paste(
         text=text,
         optimizers=frozenset(called for called, _, _ in sets),
         sets=frozenset(sets),
@@ -69,7 +71,7 @@ def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | 
     )
 
 
-def set_knob(wanted: Iterable[tuple[Group, float]]) -> Line | None:
+def set_knob(wanted: Iterable[tuple[AuditedGroup, float]]) -> Paste | None:
     """Return the lines that set the weight decay of some groups."""
     return set_options((group, {KNOB: value}) for group, value in wanted)
 
@@ -111,7 +113,7 @@ class _Words:
 
 def without_decay(
     facts: Facts, held: Collection[ParameterRole], *, exact: bool = False
-) -> Line | None:
+) -> Paste | None:
     """Return the lines that take parameters out of the decay of their groups.
 
     Biases, gains and other vectors of these groups go with them, for their findings
@@ -129,7 +131,7 @@ def without_decay(
     return anew or _all_split(facts, groups, words)
 
 
-def _has_another_number(group: Group, *severities: str) -> bool:
+def _has_another_number(group: AuditedGroup, *severities: str) -> bool:
     """Return whether a finding on a group advises another number for it."""
     # Those of some severities count beside errors and warnings.
     return any(
@@ -139,7 +141,9 @@ def _has_another_number(group: Group, *severities: str) -> bool:
     )
 
 
-def _all_split(facts: Facts, groups: Sequence[Group], words: _Words) -> Line | None:
+def _all_split(
+    facts: Facts, groups: Sequence[AuditedGroup], words: _Words
+) -> Paste | None:
     """Return the lines that split groups in their place; None with strangers."""
     if any(group.strangers for group in groups):
         return None
@@ -147,7 +151,7 @@ def _all_split(facts: Facts, groups: Sequence[Group], words: _Words) -> Line | N
     frozen = any(not each.trainable for group in groups for each in group.held)
     remark = [_FROZEN_LEAVE] if frozen else []
     split = [_split(facts, each, groups, words.text) for each in called]
-    return Line(
+    return Paste(
         text="\n".join([*remark, f"{_IMPORT} decay_groups", *split]),
         optimizers=frozenset(called),
         splits=True,
@@ -155,7 +159,9 @@ def _all_split(facts: Facts, groups: Sequence[Group], words: _Words) -> Line | N
     )
 
 
-def _split(facts: Facts, called: str, groups: Sequence[Group], words: str) -> str:
+def _split(
+    facts: Facts, called: str, groups: Sequence[AuditedGroup], words: str
+) -> str:
     """Return the line that splits some groups of one optimizer in their place."""
     own = [group for group in facts.groups if group.called == called]
     at = sorted(group.at for group in groups if group.called == called)
@@ -172,7 +178,9 @@ def _split(facts: Facts, called: str, groups: Sequence[Group], words: str) -> st
     return f"for at in {order}:\n    {there}[at:at + 1] = {one}"
 
 
-def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> _Words:
+def _words(
+    facts: Facts, groups: Iterable[AuditedGroup], named: Collection[int]
+) -> _Words:
     """Return the arguments under which decay_groups moves no more than it should."""
     held = {each.name: each for group in groups for each in group.held}
     moved = {name for name, each in held.items() if id(each.parameter) in named}
@@ -201,7 +209,7 @@ def _written_anew(
     moved: Collection[int] = (),
     lost: bool = False,
     words: _Words | None = None,
-) -> Line | None:
+) -> Paste | None:
     """Return the line that builds a single optimizer of torch with groups anew.
 
     None where that would change more than it should: groups that differ in more than
@@ -229,7 +237,7 @@ def _written_anew(
     value = max(knobs, default=0.0) if knob is None else knob
     made = f"decay_groups(model, {KNOB}={number(value)}{said.text})"
     line = f"optimizer = {first.class_path}({made}, {options})"
-    return Line(
+    return Paste(
         text=f"{_IMPORT} decay_groups\n{line}",
         optimizers=frozenset({"optimizer"}),
         builds=True,
@@ -272,7 +280,7 @@ def _keeps_choices(facts: Facts, moved: Collection[int], *, embeddings: bool) ->
     return True
 
 
-def _typed_options(group: Group) -> str | None:
+def _typed_options(group: AuditedGroup) -> str | None:
     """Return the options that somebody typed: those that are not the class's own."""
     optimizer = group.optimizer
     signature = inspect.signature(type(optimizer).__init__).parameters
@@ -304,7 +312,7 @@ def _plainly(value: Any) -> str | None:  # an option of any type
     return repr(value) if isinstance(value, int | str | tuple | None) else None
 
 
-def sound_knob(groups: Iterable[Group]) -> float | None:
+def sound_knob(groups: Iterable[AuditedGroup]) -> float | None:
     """Return the number of the largest of some groups that is no finding itself."""
     sound = [
         (group.numbers, group.knob)
@@ -316,7 +324,7 @@ def sound_knob(groups: Iterable[Group]) -> float | None:
 
 def with_decay(
     facts: Facts, held: Collection[ParameterRole], knob: float
-) -> Line | None:
+) -> Paste | None:
     """Return the lines that let weights decay, and nothing else in their groups."""
     ids = {id(each.parameter) for each in held}
     groups = facts.groups_with(held)
@@ -332,7 +340,7 @@ def with_decay(
     return _all_split(facts, groups, _Words(weight_decay=knob, no_decay=weights))
 
 
-def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Line | None:
+def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Paste | None:
     """Return the lines that add parameters which are in no group; None if unclear.
 
     Several optimizers share a model by kinds of parameters: Muon has matrices alone.
@@ -359,7 +367,7 @@ def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Line | None:
         f"    {called}.add_param_group(group)"
     )
     touched = {called, "optimizers"} if each else {called}
-    return Line(
+    return Paste(
         text=text,
         optimizers=frozenset(touched),
         refills=True,
@@ -367,15 +375,15 @@ def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Line | None:
     )
 
 
-def _home(facts: Facts, lost: Iterable[ParameterRole]) -> Sequence[Group] | None:
+def _home(facts: Facts, lost: Iterable[ParameterRole]) -> Sequence[AuditedGroup] | None:
     """Return the groups of the one optimizer that has parameters of these roles."""
-    by_name: dict[str, list[Group]] = {}
+    by_name: dict[str, list[AuditedGroup]] = {}
     for group in facts.groups:
         by_name.setdefault(group.called, []).append(group)
     if len(by_name) == 1:
         return facts.groups
     are_weights = {each.role for each in lost} == {"weight"}
-    fitting: list[list[Group]] = []
+    fitting: list[list[AuditedGroup]] = []
     for groups in by_name.values():
         roles = {each.role for group in groups for each in group.held}
         if ("weight" in roles) if are_weights else (roles - {"weight"}):
@@ -383,30 +391,30 @@ def _home(facts: Facts, lost: Iterable[ParameterRole]) -> Sequence[Group] | None
     return fitting[0] if len(fitting) == 1 else None
 
 
-def keeping(facts: Facts, condition: str, *, before: str = "") -> Line:
+def keeping(facts: Facts, condition: str, *, before: str = "") -> Paste:
     """Return the lines that leave in the groups only what fits a condition on p."""
     head = every_group(facts)
     kept = f'    group["params"] = [p for p in group["params"] if {condition}]'
     named = any("param_names" in group.options for group in facts.groups)
     unnamed = ['    group.pop("param_names", None)'] if named else []
-    return Line(
+    return Paste(
         text=before + "\n".join([head.text, kept, *unnamed]),
         optimizers=head.optimizers,
         refills=True,
     )
 
 
-def every_group(facts: Facts) -> Line:
+def every_group(facts: Facts) -> Paste:
     """Return the head of a loop over the groups of all optimizers."""
     called, groups = "optimizer", "optimizer.param_groups"
     if facts.groups[0].called != called:
         called = "optimizers"
         groups = "(group for each in optimizers for group in each.param_groups)"
     text = f"for group in {groups}:"
-    return Line(text=text, optimizers=frozenset({called}))
+    return Paste(text=text, optimizers=frozenset({called}))
 
 
-def held_instead(facts: Facts, groups: Iterable[Group]) -> Line:
+def held_instead(facts: Facts, groups: Iterable[AuditedGroup]) -> Paste:
     """Return the lines that give the optimizers of some groups a half-life."""
     # Without the length of the run any will do: a reader sees what to put there.
     steps, asked = f"steps={facts.steps or 10_000}", f'half_life="{SHARE_THAT_ACTS}"'
@@ -416,26 +424,26 @@ def held_instead(facts: Facts, groups: Iterable[Group]) -> Line:
     line = f"controller = {made}"
     if many:
         line = f"controllers = [{made} for each in ({', '.join(called)})]"
-    return Line(
+    return Paste(
         text=f"{_IMPORT} DecayController\n{line}",
         optimizers=frozenset(called),
         holds=True,
     )
 
 
-def by_role(facts: Facts) -> Line | None:
+def by_role(facts: Facts) -> Paste | None:
     """Return the lines that make groups in which nothing decays yet by their role."""
     anew = _written_anew(facts, knob=0.0)
     return anew or _all_split(facts, facts.groups, _Words())
 
 
-def frozen(paths: Iterable[str], *, with_gradients: bool = False) -> Line:
+def frozen(paths: Iterable[str], *, with_gradients: bool = False) -> Paste:
     """Return the lines that freeze parameters or modules; their gradients may go."""
     lines = []
     for path in map(attribute, paths):
         lines.append(f"{path}.requires_grad_(requires_grad=False)")
         lines += [f"{path}.grad = None"] * with_gradients
-    return Line(text="\n".join(lines))
+    return Paste(text="\n".join(lines))
 
 
 def attribute(name: str) -> str:
