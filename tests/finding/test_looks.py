@@ -19,9 +19,7 @@ from dwindle.finding.records import find_from_stored
 from dwindle.report import render
 from dwindle.store.store import read_store
 
-AT = Progress(
-    name="train", trained=1, most=1001, diverged=0, errors=2, seconds_each=10.0, jobs=1
-)
+AT = Progress(trained=1, most=1001, diverged=0, errors=2, seconds_each=10.0, jobs=1)
 
 
 @pytest.fixture

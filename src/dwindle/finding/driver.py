@@ -48,13 +48,8 @@ _NEAR = 1e-3  # of ln decay: an end of the range is typed in six digits
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a search is, after every training.
+    """How far a search is, after every training."""
 
-    ``seconds_left`` is the most that is left, until the limit of trainings; None before
-    anything was measured.
-    """
-
-    name: str
     trained: int
     most: int
     diverged: int
@@ -230,7 +225,6 @@ class _Driver:
 
     def progress(self) -> Progress:
         return Progress(
-            name=self.search.spec.name,
             trained=self.ended["ok"] + self.ended["diverged"],
             most=self.search.spec.trainings,
             diverged=self.ended["diverged"],
