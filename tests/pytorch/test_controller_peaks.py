@@ -78,7 +78,7 @@ def _noam(optimizer):
 def _chained(optimizer):
     growing = lr_scheduler.LinearLR(optimizer, 0.1, total_iters=8)
     return lr_scheduler.ChainedScheduler(
-        [growing, lr_scheduler.ExponentialLR(optimizer, 0.95)]
+        [lr_scheduler.ExponentialLR(optimizer, 0.95), growing]
     )
 
 

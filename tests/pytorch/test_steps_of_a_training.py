@@ -276,6 +276,12 @@ def test_a_toy_has_one_weight_for_each_kind_of_parameter():
         *rest, bystander = map(torch.equal, group["params"], old)
         assert all(rest)  # torch leaves a weight without gradient alone
         assert not bystander
+    # It is pulled to and fro: under one gradient D-Adaptation's lr would never end.
+    toy = Toy.of(torch.optim.SGD(parameters(), lr=0.1))
+    bystander = toy.optimizer.param_groups[0]["params"][-1]
+    start = bystander.detach().clone()
+    toy.go(16)
+    assert torch.allclose(bystander, start, atol=1e-6)  # sixteen sums in float32
 
 
 @combined("name fresh", [*EVERY], [True, False], one_in=2)
