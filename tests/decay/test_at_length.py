@@ -177,7 +177,7 @@ def test_every_knob_is_quick_at_a_billion_steps():
     assert peak < 50e6
 
 
-def test_no_knob_says_that_a_long_run_is_impossible():
+def test_no_knob_finds_a_long_run_impossible():
     """Whatever has a shrink has e-folds, in an epoch of 10⁸ batches too."""
     run = Run(lr=1e-3, batch_size=1, dataset_size=10**8, epochs=2)
     for name, knob in KNOBS.items():
@@ -259,17 +259,17 @@ def test_what_falls_at_once_is_not_missed():
 @pytest.mark.parametrize("shape", ["cosine", "wsd", "linear", "one-cycle"])
 def test_numbers_too_small_to_be_smooth_are_summed_at_once(shape):
     """Rounding makes them rough, and so are their halves: it must end even so."""
-    asked = []
+    shares = []
 
     def tiny(share):
-        asked.append(share)
+        shares.append(share)
         return share * 1e-300 * 1e-15
 
     steps = 10**18
     total = Schedule(shape=shape).rates(steps).total(tiny)
     exact = Schedule(shape=shape).rates(steps).total(float)
     assert total == pytest.approx(1e-300 * 1e-15 * exact, rel=1e-6)
-    assert len(asked) < 100_000
+    assert len(shares) < 100_000
 
 
 def test_rows_of_lrs_over_a_long_run_are_summed_as_they_are():
@@ -281,7 +281,7 @@ def test_rows_of_lrs_over_a_long_run_are_summed_as_they_are():
     assert len(listed.stretches) == len(rows)
 
 
-def test_a_long_memory_is_refused_in_words_and_at_once():
+def test_a_long_memory_is_refused_with_a_remedy_and_at_once():
     """A buffer that forgets after 10¹⁷ steps is not walked through."""
     facts = {"lr": 1e-300, "steps": 10**18, "schedule": "cosine"}
     with pytest.raises(RangeError) as raised:
@@ -316,14 +316,14 @@ def test_a_root_is_found_from_any_guess(kind, target, off):
 
 def test_it_needs_few_evaluations():
     """A nearly proportional function costs few walks through the run."""
-    asked = []
+    tried = []
 
     def e_folds(knob):
-        asked.append(knob)
+        tried.append(knob)
         return -1000 * math.log1p(-knob)
 
     increasing_root(e_folds, 5.0, guess=5e-3, ceiling=1.0)
-    assert len(asked) <= 4
+    assert len(tried) <= 4
 
 
 def test_a_jump_over_the_target_is_refused():

@@ -258,9 +258,9 @@ def test_what_cannot_hold_it_is_listed_with_the_reason():
     ]
     for value, name, run, reason, knob in reasons:
         found = convert_to_all(value, name, run=run)
-        (told,) = [each.reason for each in found.refused if knob in each.knobs]
-        assert reason in told
-        assert len(told) < 100
+        (refusal,) = [each.reason for each in found.refused if knob in each.knobs]
+        assert reason in refusal
+        assert len(refusal) < 100
         assert len({each.reason for each in found.refused}) == len(found.refused)
 
 
@@ -331,21 +331,21 @@ def test_a_route_repeats_the_facts_that_were_given():
     there = refused(1e-4, "bengio2012.l2", "torch.AdamW", before, run_after=after)
     first, second = commands(there)
     assert first[3:] == ["--batch-size", "10", "--dataset-size", "50"]
-    told = dict(pairwise(second))
-    assert (told["--lr"], told["--momentum"]) == ("0.01:0.001", "0.9")
-    assert (told["--schedule"], told["--warmup"]) == ("constant:cosine", "0:0.1")
+    options = dict(pairwise(second))
+    assert (options["--lr"], options["--momentum"]) == ("0.01:0.001", "0.9")
+    assert (options["--schedule"], options["--warmup"]) == ("constant:cosine", "0:0.1")
     assert "--nesterov" in second
     back = refused(0.1, "torch.AdamW", "keras.L2", after, run_after=before)
-    told = dict(pairwise(commands(back)[0]))
-    assert (told["--lr"], told["--momentum"]) == ("0.001:0.01", "0.9")
+    options = dict(pairwise(commands(back)[0]))
+    assert (options["--lr"], options["--momentum"]) == ("0.001:0.01", "0.9")
 
 
-def test_a_route_asks_for_the_momentum_where_none_was_given():
+def test_a_route_has_a_placeholder_for_a_missing_momentum():
     """A route over SGD has a place for its momentum, which multiplies the decay."""
     for target in ("torch.AdamW", "shrink"):
         there, back = (1e-4, "keras.L2", target), (0.01, target, "keras.L2")
-        for asked in (there, back):
-            assert "--momentum MOMENTUM_OF_SGD" in refused(*asked).instead
+        for question in (there, back):
+            assert "--momentum MOMENTUM_OF_SGD" in refused(*question).instead
 
 
 # Measured with the real optimizers: lost per step over the lr, at first and later.
@@ -368,7 +368,7 @@ def test_a_refusal_has_what_zero_gradients_do_under_its_optimizer():
     assert {name: why[name] for name in why if AT_ZERO[name] not in why[name]} == {}
 
 
-def test_what_no_number_says_is_an_error_with_its_facts():
+def test_a_conversion_without_a_number_is_an_error_with_its_facts():
     """Missing facts by name, impossible results with their quantity."""
     missing = [
         (0.1, "torch.AdamW", "shrink", {}, "lr"),

@@ -180,7 +180,7 @@ def test_adamc_needs_no_length_for_a_usual_one():
     assert raised.value.fact == "steps"
 
 
-def test_a_longer_run_keeps_the_step_whatever_the_path():
+def test_a_longer_run_keeps_the_step_on_any_path():
     """Twice the steps: per step the number stays, alike or on another path."""
     longer = replace(COSINE, steps=200)
     alike = convert(1.0, ADAMW, to="timm.adamw", run=COSINE, run_after=longer)
@@ -353,7 +353,7 @@ def test_a_size_on_each_side():
     assert there.value == digits(2e-4, rel=1e-5)  # ε is a millionth of these sizes
 
 
-def test_without_a_size_the_refusal_says_how_to_give_one():
+def test_without_a_size_the_refusal_shows_how_to_give_one():
     """The refusal teaches λ/G and the option; with other divisors it does not."""
     with pytest.raises(RefusedError) as caught:
         convert(1e-4, "torch.Adam", to="torch.AdamW", run=Run(lr=LR))
@@ -369,11 +369,11 @@ def test_without_a_size_the_refusal_says_how_to_give_one():
 def test_an_explanation_has_the_rate_and_its_assumption():
     """With the size of the gradients, explain has half-life and total decay."""
     run = Run(lr=LR, gradient_rms=0.01, steps=1000, schedule=Schedule(shape="linear"))
-    told = explain(1e-2, "torch.Adam", run=run)
-    assert told.shrink_per_step == digits(1e-2 * LR / (0.01 + 1e-8), rel=1e-12)
+    explained = explain(1e-2, "torch.Adam", run=run)
+    assert explained.shrink_per_step == digits(1e-2 * LR / (0.01 + 1e-8), rel=1e-12)
     decoupled = explain(1e-2 / (0.01 + 1e-8), "torch.AdamW", run=run)
-    assert told.kept == digits(decoupled.kept, rel=1e-12)
-    codes = [each.code for each in told.warnings]
+    assert explained.kept == digits(decoupled.kept, rel=1e-12)
+    codes = [each.code for each in explained.warnings]
     assert "approximate" in codes
     assert "coupled-adaptive" not in codes
     assert "fading-decay" in codes

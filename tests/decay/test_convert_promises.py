@@ -211,13 +211,13 @@ def test_a_change_between_the_sides_keeps_what_is_promised(every):
 
 def test_all_promises_are_met_somewhere():
     """No fidelity is empty, and refusals are not the rule."""
-    told = Counter(
+    outcomes = Counter(
         "refused" if isinstance(found, RefusedError) else found.fidelity
         for case in each_under(RUNS, every=False)
         for found in [attempt(*case)]
     )
-    assert set(told) == {*HOLDS, "refused"}
-    assert told["refused"] < told.total() / 2
+    assert set(outcomes) == {*HOLDS, "refused"}
+    assert outcomes["refused"] < outcomes.total() / 2
 
 
 def test_what_has_no_rate_is_refused_by_its_own_reason():

@@ -349,11 +349,12 @@ def test_a_half_life_is_counted_in_what_people_count_in():
         " 6,931 steps; the length": {},
     }
     summaries = {
-        words: explain(0.1, "torch.optim.AdamW", run={"lr": 1e-3} | facts).summary
-        for words, facts in known.items()
+        half_life: explain(0.1, "torch.optim.AdamW", run={"lr": 1e-3} | facts).summary
+        for half_life, facts in known.items()
     }
-    wrong = [words for words, text in summaries.items() if f"every{words}" not in text]
-    assert wrong == []
+    assert [
+        time for time, text in summaries.items() if f"every{time}" not in text
+    ] == []
 
 
 OF_IMAGES = Run(lr=1e-3, batch_size=100, dataset_size=50_000, epochs=20)

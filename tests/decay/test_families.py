@@ -130,9 +130,9 @@ def test_a_step_that_takes_more_than_everything_turns_the_sign():
 def test_asgd_cannot_decay_less_than_its_own_decay():
     """A shrink below lambd times lr has no number; nor have no e-folds at all."""
     asgd, run = FAMILIES["asgd"], Run(lr=0.1, steps=10)
-    for function, asked in ((asgd.knob_for_shrink, 1e-6), (asgd.knob_for_e_folds, 0.0)):
+    for function, goal in ((asgd.knob_for_shrink, 1e-6), (asgd.knob_for_e_folds, 0.0)):
         with pytest.raises(RangeError) as raised:
-            function(asked, run)
+            function(goal, run)
         assert raised.value.name == "weight_decay"
         assert raised.value.value < 0
 

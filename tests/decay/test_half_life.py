@@ -177,7 +177,7 @@ RATES = log_uniform(1e-12, 0.9)
 
 
 @given(runs(), log_uniform(0.1, 1e9), st.sampled_from(CLOCKS), log_uniform(1e-6, 10))
-def test_at_the_peak_it_is_the_half_life_that_was_asked(run, steps, clock, lr_peak):
+def test_at_the_peak_it_is_the_requested_half_life(run, steps, clock, lr_peak):
     """On any clock and schedule: after one half-life at the peak, half is left."""
     half_life = HalfLife.from_steps(steps, clock=clock, run=run)
     for schedule in ("follow-lr", "constant", "lr-squared"):
@@ -199,7 +199,7 @@ def test_every_step_of_a_schedule(shrink, lr_peak, schedule, steps):
 
 
 @given(st.integers(1, 10**9))
-def test_the_half_life_prints_as_it_was_asked(steps):
+def test_the_half_life_prints_as_it_was_requested(steps):
     """A whole number of steps stays one."""
     rate = DecayRate.of(f"{steps} steps", run=Run(), schedule="constant")
     assert rate.half_life_steps == digits(steps, rel=1e-14)

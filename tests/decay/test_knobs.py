@@ -132,7 +132,7 @@ def test_a_word_that_several_libraries_have_lists_them_all():
         assert all(name in str(error) for name in error.candidates)
 
 
-def test_what_an_ambiguous_word_is_told_to_write_resolves():
+def test_the_spelling_that_an_ambiguous_word_is_answered_with_resolves():
     """Each hint is a name of the first candidate."""
     words = Counter(name.rpartition(".")[2].casefold() for name in KNOBS)
     wrong = []

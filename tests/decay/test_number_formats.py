@@ -48,7 +48,7 @@ def test_between_fine_and_refused_there_is_a_remark():
         shrink = shrink_from_half_life(steps)
         remark = rounding_remark(shrink, dtype="bfloat16")
         assert (f"about {comes} steps" in remark) is (comes != steps), steps
-        rounded = rounded_half_life_steps(shrink, "bfloat16", owes=True)
+        rounded = rounded_half_life_steps(shrink, "bfloat16", carries_residual=True)
         assert round(rounded) == comes
     # What was not measured is not judged; and nothing is no decay to lose.
     assert rounding_remark(1e-9, dtype="float8_e4m3fn") == ""
@@ -86,8 +86,8 @@ def test_the_sum_over_mantissas_is_what_normal_weights_do():
 
 
 @pytest.mark.parametrize("units", [1.5, 2.7, 3.3, 5.0, 9.1])
-@pytest.mark.parametrize("owes", [False, True])
-def test_factors_are_rounded_too(units, owes, monkeypatch):
+@pytest.mark.parametrize("carries_residual", [False, True])
+def test_factors_are_rounded_too(units, carries_residual, monkeypatch):
     """Where 1 - s has no more digits than a weight, as in float32; here with twelve.
 
     What a factor cannot say is left out, or owed to the next step.
@@ -100,16 +100,18 @@ def test_factors_are_rounded_too(units, owes, monkeypatch):
     shrink, grid = units * 2.0**-13, 2.0**-12
 
     def factors():
-        owed = 0.0
+        residual = 0.0
         while True:
-            owed = (owed if owes else 0.0) + shrink
-            taken = np.round(owed / grid) * grid
-            owed -= taken
+            residual = (residual if carries_residual else 0.0) + shrink
+            taken = np.round(residual / grid) * grid
+            residual -= taken
             yield taken
 
     steps = round(half_life_from_shrink(shrink))
     measured = _normal_half_life(factors(), 12, steps=steps)
-    computed = rounded_half_life_steps(shrink, "float32", owes=owes)
+    computed = rounded_half_life_steps(
+        shrink, "float32", carries_residual=carries_residual
+    )
     assert computed == digits(measured, rel=0.02)  # weights that step in one rhythm
 
 
@@ -118,25 +120,25 @@ FORMATS = st.sampled_from(["float64", "float32", "bfloat16", "float16"])
 
 def _walk(shrinks, between):
     """The product of the exact factors, and of those asked for, in 60 digits."""
-    owed, taken, asked = 0.0, Decimal(1), Decimal(1)
+    residual, taken, exact = 0.0, Decimal(1), Decimal(1)
     with localcontext() as context:
         context.prec = 60
         for shrink in shrinks:
-            owed += math.log1p(-shrink)
-            now = exact_shrink(owed, between)
-            owed -= math.log1p(-now)
+            residual += math.log1p(-shrink)
+            now = exact_shrink(residual, between)
+            residual -= math.log1p(-now)
             taken *= 1 - Decimal(now)
-            asked *= 1 - Decimal(shrink)
-            yield taken, asked
+            exact *= 1 - Decimal(shrink)
+            yield taken, exact
 
 
 @given(FORMATS, st.lists(log_uniform(1e-9, 0.5), min_size=1, max_size=60))
-def test_the_product_is_what_was_asked_after_every_step(dtype, shrinks):
+def test_the_product_is_the_requested_one_after_every_step(dtype, shrinks):
     """However many steps: the factors so far are off by half a digit, not by sums."""
     between = steps_between_factors(dtype)
-    for taken, asked in _walk(shrinks, between):
+    for taken, exact in _walk(shrinks, between):
         # Half a factor near 1; near ½ a factor is twice as coarse. 1e-13: ln and back.
-        assert float(taken / asked) == digits(1, rel=1.1 / between + 1e-13)
+        assert float(taken / exact) == digits(1, rel=1.1 / between + 1e-13)
 
 
 @given(FORMATS, log_uniform(1e-12, 0.4))
@@ -224,17 +226,17 @@ def test_the_digits_are_those_of_torch(dtype):
     assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])
 
 
-def test_a_half_life_in_float32_is_said_of_a_step_that_multiplies():
+def test_a_half_life_in_float32_is_reported_of_a_step_that_multiplies():
     """torch's SGD adds to the gradient first: its rounding in float32 is another."""
-    for name, is_said in (("torch.AdamW", True), ("torch.SGD", False)):
-        told = explain(5e-3, name, run=Run(lr=1e-4)).warnings
-        (text,) = [each.text for each in told if each.code == "rounding"]
-        assert ("is left after" in text) == is_said, name
+    for name, is_noted in (("torch.AdamW", True), ("torch.SGD", False)):
+        warnings = explain(5e-3, name, run=Run(lr=1e-4)).warnings
+        (text,) = [each.text for each in warnings if each.code == "rounding"]
+        assert ("is left after" in text) == is_noted, name
 
 
 def test_the_limits_of_rounding():
     """Too much that was taken is not answered by growth, nor a debt by all of it."""
-    assert {exact_shrink(owed, 2.0**24) for owed in (0.0, 1e-12, 1e-8)} == {0}
+    assert {exact_shrink(residual, 2.0**24) for residual in (0.0, 1e-12, 1e-8)} == {0}
     assert 1 - exact_shrink(-1e9, 2.0**24) > 0  # its ln exists
     # Below the limit the sum has no end, and a fine decay has the half-life asked.
     assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))

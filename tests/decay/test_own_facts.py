@@ -148,9 +148,9 @@ def test_bitsandbytes_needs_a_momentum():
     with pytest.raises(RangeError) as raised:
         facts_of(KNOBS[BITS], Run(momentum=0.0))
     assert (raised.value.name, raised.value.value) == ("momentum", 0.0)
-    told = explain(1e-4, BITS, run=Run(lr=0.1))
-    assert told.shrink_per_step is None
-    assert any("Give --momentum" in each.text for each in told.warnings)
+    found = explain(1e-4, BITS, run=Run(lr=0.1))
+    assert found.shrink_per_step is None
+    assert any("Give --momentum" in each.text for each in found.warnings)
     assert explain(1e-4, BITS, run=Run(lr=0.1, momentum=0.9)).shrink_per_step > 0
 
 
@@ -161,8 +161,8 @@ def test_a_dampening_that_is_a_flag_is_zero_or_the_momentum():
         explain(0.01, "torch.optim.SGD", run=run).shrink_per_step, rel=1e-12
     )
     other = Run(lr=0.1, momentum=0.9, dampening=0.5)
-    told = explain(0.01, "optimi.SGD", run=other)
-    assert "impossible" in {each.code for each in told.warnings}
+    found = explain(0.01, "optimi.SGD", run=other)
+    assert "impossible" in {each.code for each in found.warnings}
     with pytest.raises(RangeError) as raised:
         convert(0.01, "optimi.SGD", to="half-life:steps", run=other)
     assert (raised.value.name, raised.value.value) == ("dampening", 0.5)
@@ -248,13 +248,13 @@ def test_the_schedule_of_the_trainer_is_linear_where_none_is_given():
     found = explain(0.1, TRAINER, run=run)
     # 1e-5: -ln(1 − s) is s to that many digits.
     assert found.e_folds == digits(500.5 * 1e-5, rel=1e-5)
-    told = "was given no schedule: linear, its own default"
-    assert told in " ".join(each.text for each in found.warnings)
+    note = "was given no schedule: linear, its own default"
+    assert note in " ".join(each.text for each in found.warnings)
     constant = explain(0.1, TRAINER, run=run | {"schedule": "constant"})
     assert constant.e_folds == digits(1000 * 1e-5, rel=1e-5)
-    assert told not in " ".join(each.text for each in constant.warnings)
+    assert note not in " ".join(each.text for each in constant.warnings)
     there = convert(0.1, TRAINER, to="half-life:run", run=run)
-    assert told in there.assumptions[0]
+    assert note in there.assumptions[0]
     assert not [each for each in there.unused if each.startswith("schedule")]
     there = rescale(0.1, TRAINER, before=run, after=run)
     assert there.before.e_folds == there.unchanged.e_folds == found.e_folds

@@ -32,7 +32,7 @@ shapes = st.lists(st.integers(1, 40), min_size=2, max_size=5).map(
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_a_convention_means_what_its_objective_says(name):
+def test_a_convention_has_the_penalty_of_its_objective(name):
     """Each layer's λ is what a loop over the written objective gives."""
     record = PENALTIES[name]
     for units, x in product(UNITS, (1e-4, 0.3, 7.0)):

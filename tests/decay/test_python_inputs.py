@@ -126,21 +126,21 @@ def test_groups_of_a_target_may_decay_differently():
 def test_a_fact_that_contradicts_a_live_optimizer_is_named():
     """What was given holds, and a sentence says what the live optimizer has."""
     optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
-    said = "The lr that was given, 0.001, is used; the live torch.optim.AdamW has 0.01."
-    assert said in explain(optimizer, run={"lr": 1e-3}).understood
+    note = "The lr that was given, 0.001, is used; the live torch.optim.AdamW has 0.01."
+    assert note in explain(optimizer, run={"lr": 1e-3}).understood
     assert explain(optimizer, run={"lr": 1e-2}).understood == ()
     for given in ({"run": {"lr": 1e-3}}, {"run": RUN, "run_after": {"lr": 0.1}}):
-        assert said in convert(optimizer, to="torch.optim.SGD", **given).assumptions
+        assert note in convert(optimizer, to="torch.optim.SGD", **given).assumptions
     target = {"to": optimizer, "run": RUN, "run_after": {"lr": 1e-3}}
-    assert said in convert(0.1, "torch.optim.SGD", **target).assumptions
+    assert note in convert(0.1, "torch.optim.SGD", **target).assumptions
     facts = {"run": {"lr": 1e-3}, "to": optimizer}
     found = convert(0.1, "torch.optim.SGD", **facts)
     assert found.value == digits(1e-2, rel=1e-12)
     assert found.assumptions[0].startswith("The lr of torch.optim.AdamW ")
-    assert said in rescale(optimizer, before=RUN, after=RUN).notes
+    assert note in rescale(optimizer, before=RUN, after=RUN).notes
 
 
-def test_facts_that_only_the_side_before_has_are_said():
+def test_facts_that_only_the_side_before_has_are_named():
     """Nothing is carried over from before to after, and the printout says so."""
     there = rescale(0.1, "torch.AdamW", before=RUN, after={"lr": 2e-3})
     (note,) = there.notes
@@ -278,9 +278,9 @@ USAGES = [
 
 def test_half_a_question_and_unlike_groups_are_refused():
     """Without a knob or a value there is no question, and groups must be alike."""
-    for asked, got in USAGES:
+    for question, got in USAGES:
         with pytest.raises(UsageError) as raised:
-            explain(*asked)
+            explain(*question)
         assert got in raised.value.got
     with pytest.raises(UsageError) as raised:
         convert(0.1, "L2", to=WithoutGroups())

@@ -31,7 +31,7 @@ def test_a_run_of_texts_is_the_run_of_its_numbers():
     assert Run(**NUMBERS).read_as == ()
 
 
-def test_an_explanation_says_what_it_understood():
+def test_an_explanation_reports_how_texts_were_read():
     """The value and the facts that came as text are told beside the same numbers."""
     found = explain("1e-1", "torch.AdamW", run=Run(**YAML_BORN))
     assert found.understood == (
@@ -40,13 +40,13 @@ def test_an_explanation_says_what_it_understood():
     )
     plain = explain(0.1, "torch.AdamW", run=Run(**NUMBERS))
     assert plain.understood == ()
-    told, usual = found.as_dict(), plain.as_dict()
-    assert told.pop("understood") != usual.pop("understood")
-    assert json.dumps(told) == json.dumps(usual)
+    from_text, usual = found.as_dict(), plain.as_dict()
+    assert from_text.pop("understood") != usual.pop("understood")
+    assert json.dumps(from_text) == json.dumps(usual)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_what_reads_as_it_was_written_is_not_said(number):
+def test_a_text_that_is_the_number_itself_is_not_reported(number):
     """A number's own text needs no word on how it was understood."""
     assert how_it_was_read("lr", repr(number), number) == ""
 

@@ -237,8 +237,8 @@ def test_rules_give_their_numbers():
         # 1e-12: there and back, logarithms of the factors, and two products.
         wanted = {k: each and digits(each, rel=1e-12) for k, each in expected.items()}
         wrong += [] if there == wanted else [(knob, there)]
-        told = explain(value, knob, run=after)
-        assert found.unchanged == replace(told, among=None)
+        explained = explain(value, knob, run=after)
+        assert found.unchanged == replace(explained, among=None)
     assert not wrong
 
 
@@ -273,8 +273,8 @@ def test_the_answer_is_what_the_evidence_recommends():
     assert found.recommendation == wanted
     assert found.as_dict()["recommendation"] == wanted.as_dict()
     assert [each.kind_of_run for each in wanted.others] == ["many-epochs-plain"]
-    said = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=False)
-    assert said.recommendation == wanted.others[0]
+    stated = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=False)
+    assert stated.recommendation == wanted.others[0]
 
 
 @pytest.mark.parametrize(("records", "who"), [(0, "nobody has"), (1, "too few have")])
@@ -318,7 +318,7 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide(records, who)
     ("knob", "what"),
     [(ADAMW, "value"), ("half-life:epochs", "decay of a step"), ("keras.L2", "λ")],
 )
-def test_a_factor_says_what_it_multiplies(knob, what):
+def test_a_factor_names_what_it_multiplies(knob, what):
     """A half-life falls where its decay grows: a bare factor would be misread."""
     found = rescale(0.1, knob, before=SMALL, after=LARGE)
     factor = found.recommendation.reasons[0].factor
@@ -369,7 +369,7 @@ def test_what_has_no_answer_or_no_change_is_drawn_too():
     assert nothing.value == 0.0
 
 
-def test_a_regime_that_is_said_counts_more_than_the_facts():
+def test_a_stated_regime_overrules_the_facts():
     """Also where it contradicts them; LoRA is fine-tuning, an unknown one refused."""
     kinds = {
         regime: rescale(

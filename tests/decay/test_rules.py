@@ -95,7 +95,9 @@ def test_a_factor_is_the_product_of_powers(rule, before, after, data):
         ("nanochat", "decoupled", {"epochs": 2, "tokens": 2, "steps": 2}, 1 / 2),
     ],
 )
-def test_a_rule_says_what_its_authors_say(rule, family, factors, expected):
+def test_a_rule_gives_the_factor_that_its_authors_published(
+    rule, family, factors, expected
+):
     """On its own case, each rule gives the factor of its publication."""
     # 1e-14: one logarithm and one exponential.
     assert factor(rule, family, **factors) == digits(expected, rel=1e-14)
@@ -196,7 +198,7 @@ def test_what_follows_from_a_change_is_no_change_of_its_own():
         assert (there.why_not, there.silent_on) == ("", ())
 
 
-def test_what_a_rule_is_silent_on_is_told():
+def test_changes_that_a_rule_does_not_cover_are_named():
     """A rule that speaks of one change only names the others."""
     after = changed(width=2, weights=4, batch_size=2, steps=0.5)
     there = predict("half-life-examples", family="decoupled", before=BASE, after=after)

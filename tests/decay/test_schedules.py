@@ -86,7 +86,7 @@ def nanochat(step, steps):
     return 1 - step / steps
 
 
-SAID = {
+MULTIPLIERS_BY_TEXT = {
     "cosine from 10%": dino,
     "cosine from 0.04/0.4": dino,
     "cosine from 0": megatron,
@@ -101,7 +101,7 @@ EACH = (
 )
 
 
-@pytest.mark.parametrize("text", SAID)
+@pytest.mark.parametrize("text", MULTIPLIERS_BY_TEXT)
 @pytest.mark.parametrize("knob", EACH)
 def test_e_folds_against_a_loop(knob, text):
     """Every family, under a cosine of the lr: the total is that of the loop."""
@@ -109,7 +109,7 @@ def test_e_folds_against_a_loop(knob, text):
     facts = {"lr": 0.05, "momentum": momentum, "steps": STEPS}
     lrs = Schedule(shape="cosine", final=0.1)
     run = Run(**facts, schedule=lrs, decay_schedule=text)
-    own = [SAID[text](step, STEPS) for step in range(STEPS)]
+    own = [MULTIPLIERS_BY_TEXT[text](step, STEPS) for step in range(STEPS)]
     for number in (0.02, 1e-9):
         path = decay_by_hand.family_path(KNOBS[knob].family, number, run, own)
         lost = decay_by_hand.lost(path)

@@ -186,9 +186,9 @@ def convert(  # noqa: PLR0913  # each is another question
         (0.05, 'same-total-decay')
 
     """
-    asked, place = read_input(value, knob), read_target(to)
-    before, after, overruled = runs_of_sides(asked, place, run, run_after)
-    source = at_peak(read_setting(asked.value, asked.knob), before)
+    given, place = read_input(value, knob), read_target(to)
+    before, after, overruled = runs_of_sides(given, place, run, run_after)
+    source = at_peak(read_setting(given.value, given.knob), before)
     target = target_knob(place.knob, after, source=source.knob)
     before, after = runs_at_knobs((source.knob, before), (target, after))
     pair = Pair(source.knob, target, before, after)

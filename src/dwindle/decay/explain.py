@@ -38,7 +38,7 @@ from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, at_peak, read_setting
-from dwindle.decay.strength import in_words, times_grown
+from dwindle.decay.strength import decay_summary, times_grown
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import Plain
 from dwindle.show import (
@@ -242,13 +242,13 @@ def explain(
         0.0001
 
     """
-    asked = read_input(value, knob)
-    overruled = asked.overruled(run)
-    typed, run = read_setting(asked.value, asked.knob), asked.run(run)
+    given = read_input(value, knob)
+    overruled = given.overruled(run)
+    typed, run = read_setting(given.value, given.knob), given.run(run)
     setting = at_peak(typed, run)
     (run,) = runs_at_knobs((setting.knob, run))
-    given, is_time = asked.value, typed.knob.is_half_life
-    text = given if isinstance(given, str) and not is_time else ""
+    is_text = isinstance(given.value, str) and not typed.knob.is_half_life
+    text = str(given.value) if is_text else ""
     read = text and how_it_was_read(typed.knob.name, text, typed.number)
     understood = (*filter(None, [read]), *run.read_as, *overruled)
     found = explain_setting(setting, run)
@@ -303,7 +303,7 @@ class _Explainer:
             )
         )
         lr_stays = self._run.schedule.is_constant
-        summary, strength = in_words(
+        summary, strength = decay_summary(
             at_peak,
             e_folds,
             at_peak=not lr_stays,

@@ -200,8 +200,8 @@ class Family:
 
     def _decay(self) -> _Decay:
         if self.decay is None:
-            asked = f"The half-life that a number gives under {self.title}"
-            raise RefusedError(asked, self.reason("The optimizer"), self.instead)
+            request = f"The half-life that a number gives under {self.title}"
+            raise RefusedError(request, self.reason("The optimizer"), self.instead)
         return self.decay
 
 

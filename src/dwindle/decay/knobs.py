@@ -158,7 +158,7 @@ _USUAL = (
     "transformers.TrainingArguments",
 )
 # Words that many places mean something by, each another thing.
-_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+_SHARED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("weight_decay", "weight-decay", "wd"), _USUAL),
         "decay": ("torch.optim.SGD", "torch.optim.AdamW", "answer.decay"),
@@ -239,7 +239,7 @@ def _spelt_so(name: str, knobs: Iterable[Knob]) -> list[Knob]:
 def _called_so(name: str, table: Mapping[str, Knob]) -> set[Knob]:
     """Return the knobs whose argument, or whose library, has such a bare name."""
     folded = name.casefold()
-    usual = {table[each] for each in _WORDS.get(folded, ()) if each in table}
+    usual = {table[each] for each in _SHARED_NAMES.get(folded, ()) if each in table}
     symbols = {
         knob
         for knob in table.values()

@@ -93,7 +93,9 @@ def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
     return "coarse" if units < _COARSE_BELOW else "fine"
 
 
-def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) -> float:
+def rounded_half_life_steps(
+    shrink: float, dtype: str, *, carries_residual: bool = False
+) -> float:
     """Steps until weights kept in ``dtype`` have halved, rounded at every step.
 
     A step takes ``k(m) = round(m * s)`` units in the last place off a weight of ``m``
@@ -105,8 +107,8 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
     Args:
         shrink: Fraction of a weight that one step is meant to take off, in (0, 1).
         dtype: A key of :data:`DIGITS`.
-        owes: Whether factors ``1 - s`` that the program cannot write are made up for in
-            the next step, as a controller does; else the nearest one is taken always.
+        carries_residual: Whether what rounding ``1 - s`` to a factor of the program
+            leaves over goes into the next step, as a controller does it.
 
     Returns:
         Half-life in steps; ``inf`` where weights stop on their way.
@@ -118,7 +120,7 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
     # Programs multiply 16-bit weights by a factor in float32.
     grid = 2.0 ** -max(DIGITS["float32"], DIGITS[dtype])
     below, part = divmod(shrink / grid, 1)
-    if not owes:
+    if not carries_residual:
         below, part = below + round(part), 0.0
     mixed = ((below * grid, 1 - part), ((below + 1) * grid, part))
     least = 2.0 ** (DIGITS[dtype] - 1)
@@ -152,13 +154,17 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     if dtype not in DEAD_BELOW or shrink_per_step == 0:
         return ""
     rounding = rounding_of(shrink_per_step, dtype)
-    asked = half_life_from_shrink(shrink_per_step)
+    half_life = half_life_from_shrink(shrink_per_step)
     if rounding in _AFTER:
-        values = {"steps": asked, "shrink": shrink_per_step, "after": _AFTER[rounding]}
+        values = {
+            "steps": half_life,
+            "shrink": shrink_per_step,
+            "after": _AFTER[rounding],
+        }
         longest = longest_half_life_steps(dtype)
         raise refused("rounded-away", dtype=dtype, longest=longest, **values)
-    comes = rounded_half_life_steps(shrink_per_step, dtype, owes=True)
-    if rounding == "fine" or math.isclose(comes, asked, rel_tol=_HARDLY):
+    comes = rounded_half_life_steps(shrink_per_step, dtype, carries_residual=True)
+    if rounding == "fine" or math.isclose(comes, half_life, rel_tol=_HARDLY):
         return ""
     return (
         f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: "
@@ -189,25 +195,25 @@ def steps_between_factors(dtype: str) -> float:
     return 2.0 ** max(DIGITS["float32"], DIGITS[dtype])
 
 
-def exact_shrink(owed: float, steps_between: float) -> float:
+def exact_shrink(residual: float, steps_between: float) -> float:
     """Fraction to take off now, such that one minus it is a number of the format.
 
     ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program
     multiplies by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same
-    way. Taking the nearest ``s`` whose factor is exact and owing the rest to the next
-    step keeps the product of all factors within half a digit of what was requested,
-    however long the run.
+    way. Taking the nearest ``s`` whose factor is exact, and carrying the residual over
+    to the next step, keeps the product of all factors within half a digit of what was
+    requested, in a run of any length.
 
     Args:
-        owed: ln of what should be left of a weight and is not yet, at most 0; what a
-            step owes is ``log1p(-shrink)``.
+        residual: Sum of ``log1p(-shrink)`` over the steps so far, less that of the
+            fractions that were taken.
         steps_between: From :func:`steps_between_factors`.
 
     Returns:
-        A fraction in [0, 1); ``owed - log1p(-fraction)`` is owed afterwards.
+        A fraction in [0, 1); the new residual is ``residual - log1p(-fraction)``.
 
     """
-    # Owed may be above 0 by half a digit after a step that took a little too much.
-    nearest = round(-math.expm1(min(owed, 0.0)) * steps_between) / steps_between
-    # A factor of 0 would end the weight, and its logarithm what is owed.
+    # It may be above 0 by half a digit after a step that took a little too much.
+    nearest = round(-math.expm1(min(residual, 0.0)) * steps_between) / steps_between
+    # A factor of 0 would end the weight, and it has no logarithm.
     return min(nearest, 1 - 1 / steps_between)

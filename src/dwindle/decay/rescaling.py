@@ -27,7 +27,7 @@ from dwindle.wording import TERMINAL, Face, count, first_notes, number, time_cel
 # The first that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
 # Cautions on the facts themselves, which every answer depends on.
-_SAID = {"library-default", "unused-fact", "no-lr"}
+_CAUTIONS_ON_FACTS = {"library-default", "unused-fact", "no-lr"}
 # Rules beside the answer: the two that fit the class best, and the number as it is.
 _MOST_RULES = 2
 _UNCHANGED = "unchanged"
@@ -122,7 +122,9 @@ class Rescaling(Shown, Plain):
 
         """
         seen = (*self.before.warnings, *self.unchanged.warnings)
-        cautions = dict.fromkeys(each.text for each in seen if each.code in _SAID)
+        cautions = dict.fromkeys(
+            each.text for each in seen if each.code in _CAUTIONS_ON_FACTS
+        )
         notes = first_notes([*self.notes, *cautions], "--json or as_dict() has them")
         return Sheet(
             parts=(
@@ -357,12 +359,12 @@ def _heading(text: str) -> Line:
 def _changes(before: Run, after: Run) -> dict[str, Cell]:
     there = after.quantities()
     changed = {
-        name.replace("_", " "): (_said(value), _said(there[name]))
+        name.replace("_", " "): (_fact_text(value), _fact_text(there[name]))
         for name, value in before.quantities().items()
         if name in there and there[name] != value
     }
     for name, read in FACTS_BESIDE_SCALE.items():
-        sides = _said(read(before)), _said(read(after))
+        sides = _fact_text(read(before)), _fact_text(read(after))
         if sides[0] != sides[1]:
             changed[name] = sides
     both: dict[str, Cell] = {
@@ -371,7 +373,7 @@ def _changes(before: Run, after: Run) -> dict[str, Cell]:
     return both or {"nothing": "changes"}
 
 
-def _said(fact: object) -> str:
+def _fact_text(fact: object) -> str:
     if not isinstance(fact, float):
         return str(fact)
     return count(fact) if fact >= 1 else number(fact)

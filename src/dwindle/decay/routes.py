@@ -48,8 +48,8 @@ def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
     elif refusing == pair.source and refusing.penalty is not None:
         instead += " As a penalty it can be converted: --to torch.optim.SGD."
     why = family.reason(refusing.name, refusing) if family else ""
-    asked = f"{pair.source.name} as {pair.target.name}"
-    return RefusedError(asked, why, instead)
+    request = f"{pair.source.name} as {pair.target.name}"
+    return RefusedError(request, why, instead)
 
 
 def _from_penalty(x: float, source: Knob, target: Knob, given: Given) -> RefusedError:

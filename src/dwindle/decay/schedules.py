@@ -116,8 +116,8 @@ class Schedule:
         """Read a name, and the ends where they stand behind it."""
         given = str(self.shape)  # a file may have anything here
         match = _ENDS.fullmatch(given.strip().casefold())
-        word = (match["shape"] if match else given).replace("_", "-")
-        record = SHAPES.get(word) or ELSEWHERE.get(word)
+        shape = (match["shape"] if match else given).replace("_", "-")
+        record = SHAPES.get(shape) or ELSEWHERE.get(shape)
         if match is None or record is None:
             raise UnknownNameError.among("schedule", given, tuple(SHAPES))
         for name, share in self._read_ends(

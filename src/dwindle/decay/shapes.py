@@ -282,4 +282,4 @@ def _shape(cells: dict[str, Any]) -> Shape:  # Any: texts, flags, lists and numb
 SHAPES: Mapping[str, Shape] = MappingProxyType(
     {cells["name"]: _shape(cells) for cells in table_beside(__file__)["shape"]}
 )
-ELSEWHERE = {word: each for each in SHAPES.values() for word in each.also}
+ELSEWHERE = {name: each for each in SHAPES.values() for name in each.also}

@@ -61,7 +61,7 @@ def strength_of(e_folds: float) -> str:
     return next(each.name for each in reversed(STRENGTHS) if e_folds >= each.least)
 
 
-def in_words(
+def decay_summary(
     half_life: Mapping[str, float | None],
     e_folds: float | None,
     *,
@@ -79,9 +79,9 @@ def in_words(
         lacking: Options of the facts that a half-life needs.
 
     Example:
-        >>> in_words({"epochs": 3.546}, 19.5, at_peak=False)
+        >>> decay_summary({"epochs": 3.546}, 19.5, at_peak=False)
         ('halves a weight every 3.55 epochs: strong', 'strong')
-        >>> in_words({"run": 1700.0}, 4e-4, at_peak=False)
+        >>> decay_summary({"run": 1700.0}, 4e-4, at_peak=False)
         ('removes 0.04% of a weight over the run: nothing', 'nothing')
 
     """

@@ -55,13 +55,13 @@ class RangeError(DwindleError, ValueError):
     must: str
     remedy: str = ""
 
-    says = ("{name} must be {must}.", "Got {value}.", "{remedy}")
+    templates = ("{name} must be {must}.", "Got {value}.", "{remedy}")
 
     def _sentences(self) -> Iterable[str]:
         value = self.value
         if isinstance(value, float):  # 1.4999999999999998 came of a typed 1.5
             value = min(f"{value:.12g}", repr(value), key=len)
-        return (each.format(**vars(self) | {"value": value}) for each in self.says)
+        return (each.format(**vars(self) | {"value": value}) for each in self.templates)
 
 
 @dataclass(eq=False)
@@ -141,7 +141,7 @@ class UsageError(DwindleError, ValueError):
     got: str
     remedy: str
 
-    says = ("{must}", "Got {got}.", "{remedy}")
+    templates = ("{must}", "Got {got}.", "{remedy}")
 
 
 @dataclass(eq=False)
@@ -154,7 +154,7 @@ class OscillationError(DwindleError, ValueError):
     momentum: float
     fastest_half_life_steps: float
 
-    says = (
+    templates = (
         (
             # Six digits: a value just beyond the limit must not read like it.
             "{name} must be at most {limit:.6g} for a half-life to exist at this lr "
@@ -178,7 +178,7 @@ class RefusedError(DwindleError, TypeError):
     why: str
     instead: str
 
-    says = ("{asked} cannot be given.", "{why}", "{instead}")
+    templates = ("{asked} cannot be given.", "{why}", "{instead}")
 
 
 @dataclass(eq=False)
@@ -189,7 +189,7 @@ class UnexpectedError(DwindleError, RuntimeError):
     text: str
     exit_code = 3
 
-    says = (
+    templates = (
         "dwindle must foresee every failure, and it did not foresee this one.",
         "Got {kind}: {text}.",
         "Run the same line with --debug for the traceback, and please report it.",
@@ -214,7 +214,7 @@ class StoreLockedError(StoreError):
 
     owner: str
 
-    says = (
+    templates = (
         "A store must have one writer at a time, and {path} has one.",
         "Got {owner}.",
         "Wait for it, stop it, or write to another file with --store.",
@@ -227,7 +227,7 @@ class StoreDamagedError(StoreError):
 
     found: str
 
-    says = (
+    templates = (
         "Every byte of {path} must be as it was written.",
         "Got damage: {found}.",
         "No number of it is used.",
@@ -265,7 +265,7 @@ class StoreFormatError(StoreError):
     found: str
     remedy: str
 
-    says = (
+    templates = (
         "{path} must be a store that this dwindle can read.",
         "Got {found}.",
         "{remedy}",
@@ -311,7 +311,7 @@ class StudyStoppedError(DwindleError, RuntimeError):
     remedy: str = "Run the same command again to continue."
     exit_code = 130  # 128 + SIGINT, as shells report it
 
-    says = (
+    templates = (
         "Interrupted with {trained} of {planned} trainings saved.",
         "They are in {store}.",
         "{remedy}",
@@ -346,7 +346,7 @@ class NoEffectError(DwindleError, RuntimeError):
     high: float
     exit_code = 3
 
-    says = (
+    templates = (
         "The weight decay must reach the training and change its loss.",
         "Got the loss {loss} for {count} values from {low:g} to {high:g}, all alike.",
         (
@@ -363,7 +363,7 @@ class WorkerError(DwindleError, RuntimeError):
     died: int
     exit_code = 3
 
-    says = (
+    templates = (
         "A worker process must live until it has loaded the engine.",
         "Got {died} that died before (killed, or out of memory).",
         "Train in this process to see why: --backend inline, or Inline().",
@@ -379,7 +379,7 @@ class DataFilesError(DwindleError, OSError):
     got: str
     remedy: str
 
-    says = ("{path} must be {must}.", "Got {got}.", "{remedy}")
+    templates = ("{path} must be {must}.", "Got {got}.", "{remedy}")
 
 
 @dataclass(eq=False)
@@ -391,7 +391,7 @@ class MissingLibraryError(DwindleError, ImportError):
     extra: str
     exit_code = 3
 
-    says = (
+    templates = (
         "{needed_for} needs {library}.",
         "Got no {library} in this Python.",
         "Install it, in a clone of dwindle: pip install '.[{extra}]'",
@@ -406,7 +406,7 @@ class ReportWriteError(DwindleError, OSError):
     why: str
     exit_code = 3
 
-    says = (
+    templates = (
         "The report must be written to {path}.",
         "Got: {why}.",
         "Write to another path, or free some space; earlier files are intact.",
@@ -437,7 +437,7 @@ class AuditTargetError(DwindleError, ValueError):
     got: str
     remedy: str
 
-    says = ("{target} must {must}.", "Got {got}.", "{remedy}")
+    templates = ("{target} must {must}.", "Got {got}.", "{remedy}")
 
 
 @dataclass(eq=False)
@@ -448,7 +448,7 @@ class CheckpointError(DwindleError, ValueError):
     saved: str
     here: str
 
-    says = (
+    templates = (
         "{what} must be the same as when the state was saved.",
         "Got {saved} in the checkpoint and {here} here.",
         "Build the optimizer as it was then, or start a new DecayController.",

@@ -14,7 +14,7 @@ class DwindleError(Exception):
     """
 
     exit_code = 2  # bad input: most errors are; what failed while running has 3
-    says: ClassVar[tuple[str, ...]]
+    templates: ClassVar[tuple[str, ...]]
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text sentence by sentence."""
@@ -23,7 +23,7 @@ class DwindleError(Exception):
 
     def _sentences(self) -> Iterable[str]:
         """Return the text; a class overrides it whose facts need more than braces."""
-        return (each.format(**vars(self)) for each in self.says)
+        return (each.format(**vars(self)) for each in self.templates)
 
     def __str__(self) -> str:
         return " ".join(self.sentences())

@@ -235,7 +235,7 @@ def _reach(subject: Subject) -> Iterator[Reach]:
     name = _name(subject.dtype)
     for half_life_steps in TRIED[subject.dtype]:
         shrink, refused = shrink_from_half_life(half_life_steps), ""
-        rounded = rounded_half_life_steps(shrink, name, owes=True)
+        rounded = rounded_half_life_steps(shrink, name, carries_residual=True)
         try:
             measured = _measured(subject, half_life_steps)
         except RefusedError as error:
