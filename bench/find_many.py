@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dwindle.decay.run import Run
-from dwindle.finding.driver import Search, run_search
+from dwindle.finding.driver import SearchPlan, run_search
 from dwindle.finding.found import Found, found_of
 from dwindle.finding.function import InlineRecipe
 from dwindle.finding.page import page_of_found, render_page
@@ -43,7 +43,7 @@ def loss(weight_decay: float, seed: int) -> float:
     return math.exp(0.01 * (x - place) ** 2 + level + own)
 
 
-def search_of(trainings: int) -> Search:
+def search_of(trainings: int) -> SearchPlan:
     """Return a search that ends after so many trainings."""
     spec = FindSpec(name="many", low=1e-4, high=1.0, trainings=trainings, within=NEVER)
     conditions = OwnConditions(
@@ -51,10 +51,10 @@ def search_of(trainings: int) -> Search:
     )
     unit = Unit.from_names(KNOB, None, Run())
     recipe = InlineRecipe(function=loss)
-    return Search(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
+    return SearchPlan(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
 
 
-def planned(search: Search) -> int:
+def planned(search: SearchPlan) -> int:
     """Plan all trainings, with outcomes as they would come; return how many."""
     known: dict[tuple[str, int], Outcome] = {}
     design = design_of(search.spec, search.conditions, search.unit)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dwindle.decay.run import Run
-from dwindle.finding.driver import Search
+from dwindle.finding.driver import SearchPlan
 from dwindle.finding.records import FindSpec, OwnConditions
 from dwindle.finding.training import Came
 from dwindle.finding.unit import Unit
@@ -86,7 +86,7 @@ def search(recipe, **changes):
         **changes,
     }
     unit = Unit.from_names("torch.optim.AdamW", None, Run())
-    return Search(
+    return SearchPlan(
         spec=FindSpec(name="python train.py", **spec),
         conditions=OwnConditions(**conditions),
         unit=unit,

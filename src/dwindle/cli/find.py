@@ -27,7 +27,7 @@ from dwindle.errors import RangeError, UsageError
 from dwindle.wording import listed, number
 
 if TYPE_CHECKING:
-    from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
+    from dwindle.finding.driver import OnProgress, OnWarning, SearchPlan, Settings
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _SEARCH = "The search; these may differ when it goes on"
@@ -192,7 +192,7 @@ def command(*, as_json: bool, **typed: Any) -> int:
 
 
 def outputs_of(
-    search: "Search", asked: Asked, what: str, *, as_json: bool
+    search: "SearchPlan", asked: Asked, what: str, *, as_json: bool
 ) -> tuple[Path, Outputs]:
     """Return the store and where results are shown, checked before any training."""
     from dwindle.finding.command import CommandRecipe
@@ -213,7 +213,7 @@ def outputs_of(
 
 @contextmanager
 def running(
-    search: "Search", asked: Asked
+    search: "SearchPlan", asked: Asked
 ) -> Iterator[tuple["Settings", "OnProgress", "OnWarning"]]:
     """Yield how trainings run, as it was typed, and what tells of them on stderr.
 
@@ -259,7 +259,7 @@ def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
         raise UsageError(must, "none", f"Write {' '.join(line)}.")
 
 
-def search_from(asked: Asked) -> "Search":
+def search_from(asked: Asked) -> "SearchPlan":
     """Return what is searched, of all that was typed."""
     from dwindle.finding.metric import Metric
     from dwindle.finding.search import search_of
@@ -310,7 +310,7 @@ def at_most(most: int, usual: tuple[int, int]) -> str:
     return f"{most} trainings{ends}"
 
 
-def first_training(search: "Search") -> str:
+def first_training(search: "SearchPlan") -> str:
     """Return the first training of a search as somebody would type it."""
     from dwindle.finding.command import CommandRecipe, typed
     from dwindle.finding.driver import first_round
@@ -327,7 +327,7 @@ def first_training(search: "Search") -> str:
     return f"{spec.name}({', '.join(given)})"
 
 
-def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
+def _print_plan(search: "SearchPlan", path: Path, *, as_json: bool) -> None:
     from dwindle.finding.driver import first_round
 
     spec, unit, training = search.spec, search.unit, first_training(search)

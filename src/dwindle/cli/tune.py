@@ -14,7 +14,7 @@ from dwindle.errors import RangeError, UsageError
 from dwindle.wording import counted, listed, number
 
 if TYPE_CHECKING:
-    from dwindle.finding.driver import Search
+    from dwindle.finding.driver import SearchPlan
 
 Scale = Mapping[str, float]
 # A tune starts each scale itself.
@@ -93,7 +93,7 @@ def command(*, as_json: bool, **typed: Any) -> int:
     return show_kept(path, to)
 
 
-def _planned(asked: Asked) -> tuple[tuple[Scale, ...], Callable[[Scale], "Search"]]:
+def _planned(asked: Asked) -> tuple[tuple[Scale, ...], Callable[[Scale], "SearchPlan"]]:
     """Return the scales to train, and what searches at one of them."""
     from dwindle.tuning.face import plan_cells
 
@@ -103,7 +103,7 @@ def _planned(asked: Asked) -> tuple[tuple[Scale, ...], Callable[[Scale], "Search
         must, got = "Each axis must be given once.", "one --proxy twice"
         raise UsageError(must, got, "Write all its values behind one --proxy.")
 
-    def search_at(cell: Scale) -> "Search":
+    def search_at(cell: Scale) -> "SearchPlan":
         return of_find.search_from({**asked, "guess": None, "scale": cell})
 
     return plan_cells(proxies, asked["target"], asked["scale"] or {}), search_at
@@ -118,7 +118,7 @@ def _cost(cells: tuple[Scale, ...], most: int) -> str:
 def _print_plan(
     cells: tuple[Scale, ...],
     target: Scale,
-    first: "Search",
+    first: "SearchPlan",
     path: Path,
     *,
     as_json: bool,

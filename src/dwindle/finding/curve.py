@@ -51,7 +51,7 @@ class Harm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve(NotebookFigure):
+class SearchFigure(NotebookFigure):
     """What a figure of a search shows; ``mean`` has (value, loss) of the mean curve."""
 
     name: ClassVar = "curve"

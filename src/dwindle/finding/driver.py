@@ -101,7 +101,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class SearchPlan:
     """Everything that a search is: what is asked, of which training, in which unit."""
 
     spec: FindSpec
@@ -119,14 +119,14 @@ def output_folder(store: Path) -> Path:
     return store.with_name(f"{store.name}-output")
 
 
-def first_round(search: Search) -> tuple[Asked, ...]:
+def first_round(search: SearchPlan) -> tuple[Asked, ...]:
     """Return the trainings that a search begins with: what a dry run shows."""
     design = design_of(search.spec, search.conditions, search.unit)
     return Rounds(unit=search.unit, design=design, known={}).next()
 
 
 def run_search(
-    search: Search,
+    search: SearchPlan,
     store_path: Path,
     settings: Settings = Settings(),
     on_progress: OnProgress = lambda _: None,
@@ -170,7 +170,7 @@ class _Driver:
     What it does for a training takes no longer where many are known.
     """
 
-    search: Search
+    search: SearchPlan
     store: Store
     settings: Settings
     running: Running

@@ -11,7 +11,7 @@ from dwindle import wording
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.errors import DwindleError
-from dwindle.finding.curve import Curve, Harm, Tried
+from dwindle.finding.curve import Harm, SearchFigure, Tried
 from dwindle.finding.records import (
     Former,
     OwnConditions,
@@ -215,9 +215,9 @@ class Found(ShownWithFigure, Plain):
         return f"{some} of {every} trainings are shown; --json has all of them."
 
     @property
-    def figure(self) -> Curve:
+    def figure(self) -> SearchFigure:
         """The curve with the answer in it."""
-        return Curve(
+        return SearchFigure(
             symbol=self.symbol,
             tried=self.shown,
             mean=self.mean_curve,

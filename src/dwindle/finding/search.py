@@ -11,7 +11,7 @@ from pathlib import Path
 from dwindle.errors import RangeError, UsageError
 from dwindle.finding.call import signature_of
 from dwindle.finding.command import CommandRecipe, script_of
-from dwindle.finding.driver import Search
+from dwindle.finding.driver import SearchPlan
 from dwindle.finding.function import FunctionRecipe, InlineRecipe, name_of
 from dwindle.finding.metric import Metric
 from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
@@ -51,7 +51,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     guess: float | None = None,
     zero: bool = True,
     scale: Mapping[str, float] | None = None,
-) -> Search:
+) -> SearchPlan:
     """Return a search after checking its numbers.
 
     ``low``, ``high`` and ``guess`` are decays as they are typed. A UsageError where no
@@ -91,7 +91,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         facts=facts,
         files=files,
     )
-    return Search(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
+    return SearchPlan(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
 
 
 def checked(option: str, number: float) -> float:

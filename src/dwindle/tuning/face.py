@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dwindle.errors import UsageError
 
 if TYPE_CHECKING:
-    from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
+    from dwindle.finding.driver import OnProgress, OnWarning, SearchPlan, Settings
     from dwindle.finding.search import Train
     from dwindle.study.cluster import Cluster
     from dwindle.tuning.tuned import Tuned
@@ -59,7 +59,7 @@ def plan_cells(proxies: Proxies, target: Scale, fixed: Scale) -> tuple[Scale, ..
 
 
 def run_tune(  # noqa: PLR0913, PLR0917, as run_search, with the scales
-    search_at: Callable[[Scale], "Search"],
+    search_at: Callable[[Scale], "SearchPlan"],
     cells: Sequence[Scale],
     target: Scale,
     store: Path,
@@ -186,7 +186,7 @@ def tune(  # noqa: PLR0913, each is a question of its own
     cells = plan_cells(proxies, target, scale or {})
     unit = Unit.from_given(knob, typed, run)
 
-    def search_at(cell: Scale) -> "Search":
+    def search_at(cell: Scale) -> "SearchPlan":
         return search_of(
             train=train,
             metric=Metric(text=metric, maximize=maximize),
