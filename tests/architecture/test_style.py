@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from graphlib import TopologicalSorter
 
 from architecture.source import body_lines, files_of_tests, package_files
@@ -25,6 +26,18 @@ def test_a_file_is_one_idea():
     nameless = [str(file) for file in files if file.path.stem in NAMES_THAT_SAY_NOTHING]
     assert not long
     assert not nameless
+
+
+def test_a_class_has_a_name_that_no_other_has():
+    """A name of a class has one meaning in the whole package."""
+    names = Counter(
+        node.name
+        for file in package_files()
+        for node in file.tree.body
+        if isinstance(node, ast.ClassDef)
+    )
+    # The callback of Keras, of Lightning and of the Trainer: one idea, three libraries.
+    assert {name for name, times in names.items() if times > 1} == {"DecayCallback"}
 
 
 def test_the_first_line_is_the_idea():

@@ -19,8 +19,8 @@ from dwindle.testing.training import (
     HALF_LIFE_STEPS,
     CannotPlayError,
     Factory,
+    KitTraining,
     Subject,
-    Training,
     one,
     said,
     zero,
@@ -148,7 +148,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
         if not set(subjects) & set(_BOTH):
             return _refused(optimizer_factory, f"Alone it fails: {whys[_BOTH[-1]]}")
         try:
-            held = Training(subjects.get(torch.float32) or subjects[torch.float64])
+            held = KitTraining(subjects.get(torch.float32) or subjects[torch.float64])
         except RefusedError as error:
             return _refused(optimizer_factory, str(error))
         played = [
@@ -193,7 +193,7 @@ def _logger_silenced() -> Iterator[None]:
 def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
     """Return why the optimizer alone cannot step with weights of a format, or ""."""
     try:
-        training = Training(Subject(factory=factory, dtype=dtype), alone=True)
+        training = KitTraining(Subject(factory=factory, dtype=dtype), alone=True)
         for gradient in (zero, one, zero):
             training.step(gradient)
         if are_float32(training.weights[0]):
@@ -255,7 +255,7 @@ def _measured(subject: Subject, half_life_steps: int) -> float:
     # Even in their logarithms, as a decay passes through them.
     exponents = torch.arange(_SIDE**2, dtype=torch.float64) / _SIDE**2
     values = (2**exponents).reshape(_SIDE, _SIDE).to(subject.dtype)
-    training = Training(
+    training = KitTraining(
         subject,
         weights=[[torch.nn.Parameter(values)]],
         half_life=f"{half_life_steps} steps",

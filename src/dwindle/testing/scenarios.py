@@ -24,8 +24,8 @@ from dwindle.testing.training import (
     HALF_LIFE_STEPS,
     STEPS,
     CannotPlayError,
+    KitTraining,
     Subject,
-    Training,
     asked_e_folds,
     said,
     zero,
@@ -77,8 +77,8 @@ class Path:
         """Take 64 steps and compare every group's e-folds."""
         follow = _SHARES[self.schedule]
 
-        def walked(**options: Any) -> tuple[Training, list[list[float]]]:
-            training, shares = Training(subject, groups=self.groups, **options), []
+        def walked(**options: Any) -> tuple[KitTraining, list[list[float]]]:
+            training, shares = KitTraining(subject, groups=self.groups, **options), []
             for step in range(STEPS):
                 if self.by_hand is not None:
                     training.set_multiplier(self.by_hand(step))
@@ -144,7 +144,7 @@ PATHS: Mapping[str, Path] = {
 
 def undecayed(subject: Subject) -> Iterator[Check]:
     """A group marked as never decayed keeps every bit; the other one decays."""
-    training = Training(subject, groups=_ONE_DECAYS)
+    training = KitTraining(subject, groups=_ONE_DECAYS)
     for _ in range(STEPS):
         training.step(zero)
     yield e_folds_check(training, 0, asked_e_folds([1.0] * STEPS))
@@ -154,8 +154,8 @@ def undecayed(subject: Subject) -> Iterator[Check]:
 def without_gradient(subject: Subject) -> Iterator[Check]:
     """A weight whose gradient is None does not decay in that step."""
 
-    def now_and_then(**options: Any) -> Training:
-        training = Training(subject, **options)
+    def now_and_then(**options: Any) -> KitTraining:
+        training = KitTraining(subject, **options)
         for step in range(STEPS):
             # The second weight has a gradient in every other step, the first in none.
             def gradient(weight: torch.Tensor, number: int, at: int = step) -> Any:
@@ -177,7 +177,7 @@ def accumulation(subject: Subject) -> Iterator[Check]:
     # Counted four times, the half-life would be a quarter as many steps.
     micro, passes = 8, 4
     examples = HALF_LIFE_STEPS * micro * passes
-    training = Training(
+    training = KitTraining(
         subject, half_life=f"{examples} examples", batch_size=micro * passes
     )
     for _ in range(STEPS):
@@ -193,7 +193,9 @@ def accumulation(subject: Subject) -> Iterator[Check]:
 def batch_size(subject: Subject) -> Iterator[Check]:
     """Twice the batch: half as many steps to the same half-life in epochs."""
     # 8 steps per epoch: 2 epochs are 16 steps, and 8 once the batch is doubled.
-    training = Training(subject, half_life="2 epochs", batch_size=32, dataset_size=256)
+    training = KitTraining(
+        subject, half_life="2 epochs", batch_size=32, dataset_size=256
+    )
     for size in (32, 64):
         training.controller.batch_size = size
         for _ in range(HALF_LIFE_STEPS):
@@ -204,9 +206,9 @@ def batch_size(subject: Subject) -> Iterator[Check]:
 
 def skipped_steps(subject: Subject) -> Iterator[Check]:
     """A step that GradScaler skips, around ``step`` or inside, decays nothing."""
-    alone = Training(subject, alone=True)
+    alone = KitTraining(subject, alone=True)
     _try(lambda: _step_scaled(alone, _scaler(), overflows=False))
-    training, scaler = Training(subject), _scaler()
+    training, scaler = KitTraining(subject), _scaler()
     for step in range(STEPS):
         _step_scaled(training, scaler, overflows=step % 4 == 1)
     performed = STEPS * 3 // 4
@@ -230,7 +232,7 @@ def _scaler() -> torch.amp.GradScaler:
 
 
 def _step_scaled(
-    training: Training, scaler: torch.amp.GradScaler, *, overflows: bool
+    training: KitTraining, scaler: torch.amp.GradScaler, *, overflows: bool
 ) -> None:
     training.set_gradients(
         lambda weight, number: torch.full_like(
@@ -243,7 +245,7 @@ def _step_scaled(
 
 def as_by_hand(subject: Subject) -> Iterator[Check]:
     """The weights go where the optimizer and a multiplication by hand take them."""
-    held = Training(subject)
+    held = KitTraining(subject)
     native = "native" in held.controller.mechanisms
     for step in range(_DRIVEN_STEPS):
         _drive(held, step)
@@ -266,7 +268,7 @@ def as_by_hand(subject: Subject) -> Iterator[Check]:
 
 def _by_hand(subject: Subject, order: str, knob: float) -> Weights:
     """Run the optimizer alone, its knob at nothing, and decay in a plain loop."""
-    alone = Training(subject, alone=True)
+    alone = KitTraining(subject, alone=True)
     _set_knob(alone, 0, knob)
     weights = alone.of_group(0)
     for step in range(_DRIVEN_STEPS):
@@ -290,7 +292,7 @@ def opposite_weights(subject: Subject) -> Iterator[Check]:
     weights = subject.weights(0)
     opposite = [torch.nn.Parameter(-each.detach()) for each in weights]
     held = [
-        Training(subject, weights=[each], schedule="constant")
+        KitTraining(subject, weights=[each], schedule="constant")
         for each in (weights, opposite)
     ]
     for step in range(HALF_LIFE_STEPS):
@@ -308,7 +310,7 @@ def opposite_weights(subject: Subject) -> Iterator[Check]:
 def undecayed_beside_decayed(subject: Subject) -> Iterator[Check]:
     """An undecayed group takes, to the last bit, the steps that it takes alone."""
     wanted = _alone_beside(subject, kept=1.0)
-    held = Training(subject, groups=_ONE_DECAYS)
+    held = KitTraining(subject, groups=_ONE_DECAYS)
     for step in range(_DRIVEN_STEPS):
         _drive(held, step)
     check = bitwise_check(held.weights[1], wanted)
@@ -321,7 +323,7 @@ def undecayed_beside_decayed(subject: Subject) -> Iterator[Check]:
 
 def _alone_beside(subject: Subject, *, kept: float) -> Weights:
     """Run the optimizer alone, the first group multiplied by hand; return the other."""
-    alone = Training(subject, groups=_ONE_DECAYS, alone=True)
+    alone = KitTraining(subject, groups=_ONE_DECAYS, alone=True)
     _set_knob(alone, 1, 0.0)
     for step in range(_DRIVEN_STEPS):
         _drive(alone, step)
@@ -332,7 +334,7 @@ def _alone_beside(subject: Subject, *, kept: float) -> Weights:
 def resumed(subject: Subject) -> Iterator[Check]:
     """Saved and loaded at any step, a training goes on to the same last bit."""
     try:  # does the optimizer alone do so after half of its steps?
-        wanted = _until_end(Training(subject, groups=_ONE_DECAYS, alone=True), 0)
+        wanted = _until_end(KitTraining(subject, groups=_ONE_DECAYS, alone=True), 0)
         again = _resumed_at(subject, _RESUMED_STEPS // 2, alone=True)
     except CannotPlayError:
         raise
@@ -341,7 +343,7 @@ def resumed(subject: Subject) -> Iterator[Check]:
     if bitwise_check(again, wanted).error:
         why = "by itself it does not resume to the last bit"
         raise CannotPlayError(why)
-    wanted = _until_end(Training(subject, groups=_ONE_DECAYS), 0)
+    wanted = _until_end(KitTraining(subject, groups=_ONE_DECAYS), 0)
     unlike = [
         bitwise_check(_resumed_at(subject, step, alone=False), wanted)
         for step in range(_RESUMED_STEPS)
@@ -349,7 +351,7 @@ def resumed(subject: Subject) -> Iterator[Check]:
     yield max(unlike, key=lambda check: check.error)
 
 
-def _until_end(training: Training, start: int) -> Weights:
+def _until_end(training: KitTraining, start: int) -> Weights:
     for step in range(start, _RESUMED_STEPS):
         _drive(training, step)
     return [each.detach().clone() for pair in training.weights for each in pair]
@@ -358,7 +360,7 @@ def _until_end(training: Training, start: int) -> Weights:
 def _resumed_at(subject: Subject, at: int, *, alone: bool) -> Weights:
     """Train up to a step, save, load into new objects, and train to the end."""
     first, second = (
-        Training(subject, groups=_ONE_DECAYS, alone=alone) for _ in range(2)
+        KitTraining(subject, groups=_ONE_DECAYS, alone=alone) for _ in range(2)
     )
     for step in range(at):
         _drive(first, step)
@@ -380,13 +382,13 @@ def _multiplier(step: int) -> float:
     return 0.55 + 0.45 * math.cos(math.pi * step / _DRIVEN_STEPS)
 
 
-def _drive(training: Training, step: int) -> None:
+def _drive(training: KitTraining, step: int) -> None:
     """Take one step with gradients that depend on the step alone."""
     training.set_multiplier(_multiplier(step))
     _pull(training, step)
 
 
-def _pull(training: Training, step: int) -> None:
+def _pull(training: KitTraining, step: int) -> None:
     # Optimizers that draw numbers draw the same ones in every training.
     torch.manual_seed(step)
 
@@ -405,7 +407,7 @@ def _take(weights: Weights, shrink: float, of: Weights) -> None:
         weight.sub_(shrink * other)
 
 
-def _set_knob(training: Training, pair: int, knob: float) -> None:
+def _set_knob(training: KitTraining, pair: int, knob: float) -> None:
     group = training.group_of(training.weights[pair])
     if "weight_decay" in group:
         group["weight_decay"] = knob
@@ -430,7 +432,7 @@ def _try(alone: Callable[[], object]) -> None:
         raise CannotPlayError(said(error)) from error
 
 
-def _distance(held: Training, wanted: Weights) -> float:
+def _distance(held: KitTraining, wanted: Weights) -> float:
     """Return the largest difference, as a share of the largest weight."""
     both = zip(held.weights[0], wanted, strict=True)
     differences = [float((now.detach() - then).abs().max()) for now, then in both]
@@ -439,7 +441,7 @@ def _distance(held: Training, wanted: Weights) -> float:
     return max(differences) / size if math.isfinite(sum(differences)) else math.nan
 
 
-def e_folds_check(training: Training, pair: int, asked: float) -> Check:
+def e_folds_check(training: KitTraining, pair: int, asked: float) -> Check:
     """Compare all weights of a pair with what was asked for."""
     return compared(training.e_folds(pair), asked, *training.tolerance())
 

@@ -69,7 +69,7 @@ class Subject:
             raise CannotPlayError(said(error)) from error
 
 
-class Training:
+class KitTraining:
     """Owns the weights, the optimizer and, unless it is alone, its controller.
 
     Each group of these options gets two matrices, unless other weights are given. A
