@@ -15,10 +15,10 @@ from dwindle.errors import DwindleError, RefusedError
 
 # Smaller moves than a twentieth are those of a short last batch, or of rounding.
 _SAME_WITHIN = 0.05
-# What the only side of a change of one setting is called.
+# The group of a setting that is audited without a program.
 WHOLE = "all"
 
-# What a person calls the facts that change, in the order in which one lists them.
+# The facts that a change is described by, in the order in which they are listed.
 _FACTS: Mapping[str, Callable[[Run], object]] = {
     "batch": lambda run: run.batch_size,
     "lr": lambda run: run.lr,
@@ -38,7 +38,7 @@ def audit_change(
     after: Run,
     setting_after: tuple[float, str] | None = None,
 ) -> Audit:
-    """Say what a change of a run does to its decay, and what to type to keep it.
+    """Report what a change of a run does to its decay, and what to type to keep it.
 
     Args:
         value: What is typed before the change.
@@ -83,7 +83,7 @@ def _audit_of(value: float, knob: str, run: Run) -> Audit:
 
 def compare_audits(before: Audit, after: Audit) -> Audit:
     """Compare what two audited set-ups decay, group by group."""
-    pairs, untold = _pairs(before, after)
+    pairs, uncompared = _pairs(before, after)
     known = {(found.code, found.severity) for found in before.findings}
     fresh = [each for each in after.findings if (each.code, each.severity) not in known]
     shared = {found.code for found in after.findings if found not in fresh}
@@ -103,17 +103,17 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
             name: _arrow(before.facts.get(name, "?"), after.facts.get(name, "?"))
             for name in dict.fromkeys((*after.facts, *before.facts))
         },
-        unchecked=tuple(dict.fromkeys((*untold, *after.unchecked))),
+        unchecked=tuple(dict.fromkeys((*uncompared, *after.unchecked))),
         in_both=tuple(sorted(shared)),
     )
 
 
 def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
-    """Say what a change of the facts does to a set-up that was audited."""
+    """Report what a change of the facts does to a set-up that was audited."""
     lines = tuple(_line_after(line, before, after) for line in audit.table)
     known = facts_of_run(before)
     facts = audit.facts
-    if known.items() <= facts.items():  # those of a file say more, where they are from
+    if known.items() <= facts.items():  # those of a file also name their source
         others = {name: text for name, text in facts.items() if name not in known}
         facts = facts_of_run(after) | others
     return compare_audits(audit, replace(audit, table=lines, facts=facts))
@@ -155,11 +155,11 @@ class _Side(NamedTuple):
 
     group: str
     run: Run
-    told: Explanation
+    explanation: Explanation
 
 
 def _pairs(before: Audit, after: Audit) -> tuple[list[tuple[_Side, _Side]], list[str]]:
-    """Return the groups that decay, old beside new, and what could not be paired."""
+    """Return pairs of decaying groups, and a sentence on those that have no pair."""
     old, new = _sides(before), _sides(after)
     if len(old) != len(new):
         text = (
@@ -188,19 +188,19 @@ def _explained(line: GroupLine, run: Run) -> Explanation:
     # A scheduler belongs to the program, not to the facts: after a change of these it
     # is taken to have the same shape over the new run.
     value, knob, here = line.weight_decay or 0.0, str(line.knob), line.run or run
-    told = explain(value, knob, run=run)
-    then = told if run == here else explain(value, knob, run=here)
-    if then.e_folds == line.e_folds or told.e_folds is None or not then.e_folds:
-        return told
+    explanation = explain(value, knob, run=run)
+    then = explanation if run == here else explain(value, knob, run=here)
+    if then.e_folds == line.e_folds or explanation.e_folds is None or not then.e_folds:
+        return explanation
     if line.e_folds is None:  # the scheduler could not be followed
-        return replace(told, e_folds=None, kept=None)
-    e_folds = told.e_folds * line.e_folds / then.e_folds
-    return replace(told, e_folds=e_folds, kept=math.exp(-e_folds))
+        return replace(explanation, e_folds=None, kept=None)
+    e_folds = explanation.e_folds * line.e_folds / then.e_folds
+    return replace(explanation, e_folds=e_folds, kept=math.exp(-e_folds))
 
 
 def _moves(old: _Side, new: _Side) -> Iterator[Finding]:
     """Yield what moved, each with the number that keeps it, if there is one."""
-    if old.told.family != new.told.family:
+    if old.explanation.family != new.explanation.family:
         yield _other_kind(old, new)
     for code, what, coordinate, (then, now), more in _measured(old, new):
         if then is None or now is None or _alike(then, now):
@@ -210,27 +210,31 @@ def _moves(old: _Side, new: _Side) -> Iterator[Finding]:
         if value is None:
             yield found.having(unkept=what)
         else:
-            yield typing(found, new.told.knob, value, new.told.value)
+            yield typing(found, new.explanation.knob, value, new.explanation.value)
 
 
 def _measured(
     old: _Side, new: _Side
 ) -> Iterator[tuple[str, str, str, list[float | None], dict[str, object]]]:
-    """Yield code, what it is of, what keeps it, both values, and what to say beside."""
-    told = (old.told, new.told)
-    both = [each.half_life for each in told]
+    """Yield code, what is measured, what keeps it, both values, and further values."""
+    explained = (old.explanation, new.explanation)
+    both = [each.half_life for each in explained]
     clock = next((each for each in CLOCKS if all(half[each] for half in both)), None)
     changes = _changes(old, new)
-    then, now = penalties = [each.penalty for each in told]
+    then, now = penalties = [each.penalty for each in explained]
     if clock is not None:
         more: dict[str, object] = {"changes": changes, "clock": clock}
         if then is not None and now is not None and _alike(then, now):
-            more["leave"] = new.told.value
+            more["leave"] = new.explanation.value
         there = [half[clock] for half in both]
         yield "DW030", "the half-life", f"half-life:{clock}", there, more
     yield "DW032", "the penalty", "", penalties, {"changes": changes}
-    left: dict[str, object] = {"then_keeps": told[0].kept, "now_keeps": told[1].kept}
-    share, e_folds = "the half-life as a share of the run", [it.e_folds for it in told]
+    left: dict[str, object] = {
+        "then_keeps": explained[0].kept,
+        "now_keeps": explained[1].kept,
+    }
+    share = "the half-life as a share of the run"
+    e_folds = [each.e_folds for each in explained]
     yield "DW031", share, "half-life:run", e_folds, left
 
 
@@ -241,10 +245,11 @@ def _changes(old: _Side, new: _Side) -> tuple[tuple[str, str, str], ...]:
         for name, read in _FACTS.items()
         if read(old.run) != read(new.run)
     ]
-    if old.told.knob != new.told.knob:
-        changed.append(("", old.told.knob, new.told.knob))
-    if old.told.value != new.told.value:
-        changed.append(("weight_decay", f"{old.told.value:g}", f"{new.told.value:g}"))
+    if old.explanation.knob != new.explanation.knob:
+        changed.append(("", old.explanation.knob, new.explanation.knob))
+    if old.explanation.value != new.explanation.value:
+        was, now = old.explanation.value, new.explanation.value
+        changed.append(("weight_decay", f"{was:g}", f"{now:g}"))
     return tuple(changed)
 
 
@@ -258,27 +263,27 @@ def _plain(value: object) -> str:
 
 def _kept(old: _Side, new: _Side, coordinate: str) -> float | None:
     """Return the number that keeps a coordinate, or the penalty; None without one."""
-    # A number at a knob means the new run there, one of a coordinate what it is.
+    # A number at a knob is read in the run of its side; a coordinate needs no run.
     try:
         if not coordinate:
             return _converted(old, new).value
-        told = old.told
-        kept = convert(told.value, told.knob, to=coordinate, run=old.run).value
+        there = old.explanation
+        kept = convert(there.value, there.knob, to=coordinate, run=old.run).value
         if kept is None:
             return None
-        return convert(kept, coordinate, to=new.told.knob, run=new.run).value
+        return convert(kept, coordinate, to=new.explanation.knob, run=new.run).value
     except DwindleError:
         return None
 
 
 def _converted(old: _Side, new: _Side) -> Conversion:
-    value, knob = old.told.value, old.told.knob
-    return convert(value, knob, to=new.told.knob, run=old.run, run_after=new.run)
+    value, knob = old.explanation.value, old.explanation.knob
+    return convert(value, knob, to=new.explanation.knob, run=old.run, run_after=new.run)
 
 
 def _other_kind(old: _Side, new: _Side) -> Finding:
-    """Return that the number is typed at a knob of another update rule."""
-    before, after = old.told, new.told
+    """Return the finding that the knob is of another update rule than before."""
+    before, after = old.explanation, new.explanation
     found = Finding(code="DW033").having(
         before=before.knob,
         after=after.knob,

@@ -1,4 +1,4 @@
-"""All that an audit can find: one record per code, and how its texts are made.
+"""The codes of an audit: one record per code, and how its texts are filled in.
 
 A finding is a code with values. Evidence and remedy are templates of ``codes.toml``,
 filled in last. A sentence whose values a finding lacks is left out.
@@ -61,20 +61,20 @@ class Code(Plain):
     cases: Mapping[str, Case] = field(repr=False, hash=False)
 
 
-def _sentences(said: str | Sequence[str]) -> Sentences:
-    return (said,) if isinstance(said, str) else tuple(said)
+def _sentences(texts: str | Sequence[str]) -> Sentences:
+    return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
 def _code(name: str, table: Mapping[str, Any]) -> Code:
-    # A case has the texts of the usual one where it says nothing else.
+    # A case without a text of this kind has that of its code.
     cases = {
         case: Case(
-            evidence=_sentences(said.get("evidence", table["evidence"]))
-            + _sentences(said.get("also", ())),
-            remedy=_sentences(said.get("remedy", table.get("remedy", ()))),
+            evidence=_sentences(own.get("evidence", table["evidence"]))
+            + _sentences(own.get("also", ())),
+            remedy=_sentences(own.get("remedy", table.get("remedy", ()))),
         )
-        for case, said in {"": table, **table}.items()
-        if isinstance(said, dict)
+        for case, own in {"": table, **table}.items()
+        if isinstance(own, dict)
     }
     texts = {text: table[text] for text in ("severity", "title", *_TEXTS)}
     return Code(code=name, **texts, cases=MappingProxyType(cases))
@@ -91,7 +91,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
 
 
 def resolve_code(name: str) -> Code:
-    """Find a code by its name, however one writes its capitals."""
+    """Find a code by its name, in upper or lower case."""
     known = CODES.get(name.strip().upper())
     if known is None:
         raise UnknownNameError.among("code", name.strip().upper(), CODES, _HINT)
@@ -190,7 +190,7 @@ def _padding(rows: Sequence[tuple[str, int, float]]) -> str:
 
 
 def _went(changes: Sequence[tuple[str, str, str]]) -> str:
-    """Return (name, before, after) of what was changed, as one would say it."""
+    """Return (name, before, after) of what was changed, as a sentence."""
     shown = [f"{name} {old} to {new}".strip() for name, old, new in changes]
     return f"You went from {listed(shown)}" if shown else "Nothing was changed"
 

@@ -22,11 +22,11 @@ _ALL = frozenset({"optimizer", "optimizers"})
 
 @dataclass(frozen=True, kw_only=True)
 class Paste:
-    """What to write, to be copied, and what it does to param groups.
+    """Lines to copy into a program, and what they do to its param groups.
 
-    It is right for the groups that were audited. Behind one that splits groups or
-    builds an optimizer anew, places count other groups; behind one that sets an option,
-    another number for it would undo the first. There a finding says to audit again.
+    They are right for the groups that were audited. After one that splits groups or
+    builds a new optimizer, indices count other groups; after one that sets an option,
+    another number for it would undo the first. The remedy then is to audit again.
     """
 
     text: str  # one line or several
@@ -90,7 +90,7 @@ class Finding(Plain):
         advice: A key of :data:`dwindle.audit.codes.REMEDIES` instead of a remedy of
             the code.
         paste: The line to write; None where there is none.
-        is_slight: Whether it is a note here, whatever the severity of its code.
+        is_slight: Whether it is a note, although its code may be more severe.
 
     Example:
         >>> values = {"scheduler": "StepLR", "optimizer": "SGD"}
@@ -119,12 +119,12 @@ class Finding(Plain):
 
     @property
     def severity(self) -> Severity:
-        """How bad it is: that of its code, but for one that is slight here."""
+        """That of its code; ``note`` for one that is slight."""
         return "note" if self.is_slight else CODES[self.code].severity
 
     @property
     def title(self) -> str:
-        """What it is in a few words: that of its code."""
+        """What was found in a few words: the title of its code."""
         return CODES[self.code].title
 
     @property
@@ -150,12 +150,12 @@ class Finding(Plain):
 
     def without_line(self, advice: str, *, above: str = "") -> Self:
         """Return the finding with another remedy, and no line."""
-        told = self.having(above=above) if above else self
-        return replace(told, advice=advice, paste=None)
+        found = self.having(above=above) if above else self
+        return replace(found, advice=advice, paste=None)
 
 
 class Unchecked(str):
-    """A sentence on what was not checked, which knows the codes that it is about.
+    """A sentence on what was not checked, with the codes that it is about.
 
     A plain text in its place is about no code, and is always shown.
     """
@@ -175,7 +175,7 @@ class GroupLine(Plain):
     """One row of the table: a param group, or one side of a change.
 
     Args:
-        group: Number of the group, or a word for it.
+        group: Number of the group, or its name.
         parameters: Tensors in it; None where a file has none.
         numbers: Entries of those tensors.
         lr: Learning rate at its peak.

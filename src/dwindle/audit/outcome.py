@@ -1,4 +1,4 @@
-"""What an audit found, in order, and how it is drawn: one sheet for every surface."""
+"""The result of an audit: its findings in order, and the sheet that shows them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import count, counted, half_life, number, percent
 
-# What moved in a change; it stands first among findings that weigh alike.
+# What moved in a change: first among findings of one severity.
 _CHANGES = codes_of(["DW03"])
 # The data's clocks first: on them a half-life carries over to another batch size.
 CLOCKS = ("epochs", "tokens", "examples", "steps")
@@ -20,7 +20,7 @@ CLOCKS = ("epochs", "tokens", "examples", "steps")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _USUAL_DTYPE = "float32"
 # Columns of the table that hold no numbers.
-_WORDS = {"group", "decay is", "dtype"}
+_TEXT_COLUMNS = {"group", "decay is", "dtype"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +31,10 @@ class Audit(Plain):
         target: What was audited, as it was named.
         optimizer: Class, knob or option that steps; None where it is not known.
         findings: All that was found; shown worst first. A line that would hit other
-            groups once those before it have run is left out, and the remedy says so.
+            groups once those before it have run is replaced by a remedy.
         table: The param groups.
-        facts: What was understood of the run, name by name, as texts.
-        unchecked: Sentences that say what could not be checked, and what is missing.
+        facts: The run as it was read: a text by the name of each fact.
+        unchecked: Sentences on what could not be checked, and what is missing.
         in_both: Of a change: codes found before it and after it, which are left out.
         among: Where the decay lies among published recipes of its kind.
 
@@ -57,12 +57,12 @@ class Audit(Plain):
     unchecked: tuple[str, ...] = ()
     in_both: tuple[str, ...] = ()
     among: Among | None = None
-    # Each with the line that is right if it is the only one that runs.
+    # Each with the line that fits if no other line is run.
     _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         def rank(found: Finding) -> tuple[int, bool, str]:
-            # What a change moved is what was asked; others of that weight follow.
+            # A change is audited for what it moved: that comes first.
             is_change = found.code in _CHANGES
             return SEVERITIES.index(found.severity), not is_change, found.code
 
@@ -146,7 +146,7 @@ class Audit(Plain):
 
 
 def facts_of_run(run: Run) -> dict[str, str]:
-    """Return what a run says of its scale and schedule, name by name, as texts."""
+    """Return scale and schedule of a run: a text by the name of each fact."""
     known = {
         name: f"{value:,.0f}" if value.is_integer() else number(value)
         for name, value in run.quantities().items()
@@ -167,7 +167,7 @@ def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
         if line is None:
             yield found
         elif line in kept:
-            # Run twice, a split by place hits the groups that the first one made.
+            # A second split by index would hit the groups that the first one made.
             again = line.splits
             yield found.without_line("above", above=kept[line]) if again else found
         elif clash := next((old for old in kept if old.undoes(line)), None):
@@ -185,7 +185,7 @@ def table_of(lines: Iterable[GroupLine]) -> Table:
     names = "group", "tensors", "numbers", "lr", "weight_decay", "decay is"
     return Table(
         columns=[
-            Column(name, "name" if name in _WORDS else "number")
+            Column(name, "name" if name in _TEXT_COLUMNS else "number")
             for name in (*names, "half-life", "run keeps", "dtype")
         ],
         rows=[_row(line, "" if is_usual else line.dtype or "") for line in rows],

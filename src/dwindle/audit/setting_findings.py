@@ -1,4 +1,4 @@
-"""What one setting does in its run, judged, and beside what published runs do."""
+"""Findings on one setting: its effect in a run, compared with published runs."""
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from dwindle.decay.remarks import Remark, of_decay
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
-# What an audit asks for: as a field of a run, and as a word of the command line.
+# Facts that an audit lacks: the field of a run, and the option of the command line.
 _DATA = "dataset_size (--dataset-size) and batch_size (--batch-size)"
 _LENGTH = f"steps (--steps), or epochs (--epochs) with {_DATA}"
 # A schedule has one shape at every length.
@@ -28,17 +28,17 @@ _SAMPLED_STEPS = 1000
 _FADED = 0.1  # of the peak: what does not fall with the lr is then ten times as much
 # nanoGPT's weights remember 11,552 steps, 0.64 epochs of its data; TinyLlama's 17,328.
 _REMEMBERED_STEPS = 1000
-# Beyond this many runs a half-life is no decay that one could turn up a little.
+# A half-life of more runs than this is no decay that a little more would mend.
 _HOPELESS_RUNS = 10
 SHARE_THAT_ACTS = "20% of the run"
 _PARTS = 5  # of the run, of which that is one
-# Classes of torch with the option decoupled_weight_decay: one word makes an AdamW.
+# Classes of torch with the option decoupled_weight_decay, which makes Adam an AdamW.
 SWITCHED = frozenset(f"torch.optim.{name}" for name in ("Adam", "NAdam", "RAdam"))
 
-# So far beyond the least and the most decay of its kind a setting is told.
+# A setting is reported beyond so many times the least or most decay of its kind.
 _MARGIN = 2.0
-# A run at so many times less lr, or steps, than all recipes of its kind goes on from
-# weights that were trained before, or is a trial: it is compared with none.
+# A run with so many times less lr, or fewer steps, than all recipes of its kind is a
+# fine-tuning or a trial: it is compared with none.
 _TIMES_LESS = 10
 # Those of networks with normalization layers.
 _OF_TODAY: tuple[KindOfRun, ...] = ("single-pass", "many-epochs-normalized")
@@ -53,8 +53,8 @@ _FROM_SCRATCH: Mapping[str, tuple[KindOfRun, ...]] = {
 # Detectors begin with a trained backbone.
 _DOMAINS = ("vision", "language")
 
-# Warnings of an explanation, by code; the others are no fault of a setting. Those of
-# length come from the numbers, which a scheduler may have made others.
+# Codes by the warnings of an explanation; its other warnings are no fault of a setting.
+# DW010 and DW011 are computed from the numbers, which a scheduler may have changed.
 _CODES: Mapping[str, str] = {
     "dead-zone": "DW009",
     "stalls": "DW009",
@@ -71,7 +71,7 @@ _CODES: Mapping[str, str] = {
         if not each.has_half_life
     },
 }
-# What nobody can judge without a shrink per step.
+# Codes, or prefixes of them, that are not checked without a shrink per step.
 SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
 
 
@@ -101,7 +101,7 @@ def findings_of_setting(
 def judge(knob: str, value: float, run: Run, *, where: str = "") -> JudgedSetting:
     """Explain a setting and find what is wrong with it, in size and in kind.
 
-    What lacks a fact is not checked; 0 has no findings, for a group may well not decay.
+    What lacks a fact is not checked; 0 has no findings, for not to decay is no fault.
     """
     judged = judge_explained(explain(value, knob, run=run), run, where=where)
     findings = tuple(
@@ -114,31 +114,31 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> JudgedSettin
 
 
 def judge_explained(
-    told: Explanation, run: Run, *, where: str = "", named: str = ""
+    explanation: Explanation, run: Run, *, where: str = "", named: str = ""
 ) -> JudgedSetting:
-    """Find what is wrong with a setting that was explained; what to do is open.
+    """Find what is wrong with a setting that was explained, without advice.
 
-    Where its program has a scheduler, it was explained along that. ``named`` is what
-    findings call the optimizer, and ``where`` the place.
+    Where its program has a scheduler, it was explained along that. ``named`` is the
+    name of the optimizer in findings, and ``where`` the place.
     """
-    family = FAMILIES.get(str(told.family))
-    if told.value == 0 and not (family and family.always_on):
-        return JudgedSetting(explanation=told, findings=(), unchecked=())
-    found = dict(_seen(told, run, named or told.knob))
+    family = FAMILIES.get(str(explanation.family))
+    if explanation.value == 0 and not (family and family.always_on):
+        return JudgedSetting(explanation=explanation, findings=(), unchecked=())
+    found = dict(_seen(explanation, run, named or explanation.knob))
     if "DW012" in found:  # a weight that swings has an impossible size as well
         found.pop("DW024", None)
-    if told.value == 0:  # only the second decay is left to be judged
+    if explanation.value == 0:  # only the second decay is left to be judged
         found = {code: each for code, each in found.items() if code == "DW013"}
-    is_still = told.half_life_average["run"] == math.inf
-    if is_still:  # no step is taken at the peak lr, of which other sizes speak
+    is_still = explanation.half_life_average["run"] == math.inf
+    if is_still:  # no step is taken at the peak lr, where sizes are computed
         found = {
             code: each for code, each in found.items() if not code.startswith(SIZES)
         }
         found["DW010"] = {"lr_all_along": 0.0}
     # Recipes that are known to be good have these as well.
     is_slight = {
-        "DW010": is_as_good_as_none(told),
-        "DW011": (told.half_life["steps"] or 0.0) >= _REMEMBERED_STEPS,
+        "DW010": is_as_good_as_none(explanation),
+        "DW011": (explanation.half_life["steps"] or 0.0) >= _REMEMBERED_STEPS,
     }
     findings = tuple(
         Finding(
@@ -152,44 +152,52 @@ def judge_explained(
         )
         for code, values in found.items()
     )
-    unchecked = tuple(_unchecked(told, run, found))
-    return JudgedSetting(explanation=told, findings=findings, unchecked=unchecked)
+    return JudgedSetting(
+        explanation=explanation,
+        findings=findings,
+        unchecked=tuple(_unchecked(explanation, run, found)),
+    )
 
 
 def _seen(
-    told: Explanation, run: Run, named: str
+    explanation: Explanation, run: Run, named: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield codes and what was seen; of warnings with one code the first counts."""
+    """Yield codes with their values; of warnings with one code the first counts."""
     seen: set[str] = set()
     codes = dict(_CODES)
-    # What a long run leaves may be unknown where a step's shrink is not: no fault.
-    if told.shrink_per_step is None:
+    # Without a shrink per step an impossible number is a fault; a run that is too long
+    # to be followed is none.
+    if explanation.shrink_per_step is None:
         codes["impossible"] = "DW024"
     if run.dtype in STALLING:
         codes["late-dead-zone"] = "DW023"
-    for warning in told.warnings:
+    for warning in explanation.warnings:
         code = codes.get(warning.code)
         if code is not None and code not in seen:
             seen.add(code)
-            yield code, _values(warning, told, run, named)
-    for warning in of_decay(None, told.half_life, told.half_life_average, run):
+            yield code, _values(warning, explanation, run, named)
+    for warning in of_decay(
+        None, explanation.half_life, explanation.half_life_average, run
+    ):
         if warning.code == "longer-than-the-run":
-            yield "DW010", {"runs": told.half_life_average["run"]}
+            yield "DW010", {"runs": explanation.half_life_average["run"]}
         else:
-            yield "DW011", {"epochs": told.half_life["epochs"]}
+            yield "DW011", {"epochs": explanation.half_life["epochs"]}
     # A schedule is sampled at any length: does the lr fall while the decay stays?
     falls = run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED
-    family = FAMILIES.get(str(told.family))
+    family = FAMILIES.get(str(explanation.family))
     if family is not None and family.course == STAYS and falls:
-        yield "DW026", {"shrink": told.value, "final": run.schedule.final}
+        yield "DW026", {"shrink": explanation.value, "final": run.schedule.final}
 
 
-def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[str, Any]:
+def _values(
+    warning: Remark, explanation: Explanation, run: Run, named: str
+) -> dict[str, Any]:
     """Return what was seen, by the names that the templates of its code have."""
-    shrink, dead = told.shrink_per_step or 0.0, DEAD_BELOW[run.dtype]
+    shrink, dead = explanation.shrink_per_step or 0.0, DEAD_BELOW[run.dtype]
     size = {"shrink": shrink, "dtype": run.dtype}
     if warning.code in FAMILIES:
-        return {"reason": FAMILIES[warning.code].reason(named, KNOBS[told.knob])}
+        return {"reason": FAMILIES[warning.code].reason(named, KNOBS[explanation.knob])}
     if warning.code == "dead-zone":
         return size | {"dead": dead}
     if warning.code == "stalls":
@@ -197,12 +205,12 @@ def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[st
     if warning.code != "oscillation":
         return {"seen": warning.seen}
     # How large a number may be for a weight that momentum does not swing.
-    knob = resolve_knob(told.knob)
+    knob = resolve_knob(explanation.knob)
     try:
-        shrink_from_number(knob, told.value, resolved(knob, run))
+        shrink_from_number(knob, explanation.value, resolved(knob, run))
     except OscillationError as error:
         return {
-            "value": told.value,
+            "value": explanation.value,
             "limit": error.limit,
             "momentum": error.momentum,
             "fastest": error.fastest_half_life_steps,
@@ -210,26 +218,31 @@ def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[st
     return {}
 
 
-def is_as_good_as_none(told: Explanation) -> bool:
-    """Return whether a half-life is so many runs long that no decay was meant by it."""
-    runs = told.half_life_average["run"]
+def is_as_good_as_none(explanation: Explanation) -> bool:
+    """Return whether the half-life is so long that no decay can have been meant."""
+    runs = explanation.half_life_average["run"]
     return runs is None or runs > _HOPELESS_RUNS
 
 
-def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[str]:
-    """Yield what a missing fact kept from being checked."""
-    missing = [each.text for each in told.warnings if each.code == "missing-fact"]
+def _unchecked(
+    explanation: Explanation, run: Run, found: Collection[str]
+) -> Iterator[str]:
+    """Yield sentences on what was not checked for want of a fact."""
+    missing = [
+        each.text for each in explanation.warnings if each.code == "missing-fact"
+    ]
     if not missing:
         return
-    if told.shrink_per_step is None:
-        # A finding may say why there is no size: an impossible one, or no rate at all.
-        if not has_no_rate(KNOBS[told.knob]) and not {"DW012", "DW024"} & set(found):
+    if explanation.shrink_per_step is None:
+        # A finding may show why there is no size: an impossible one, or no rate at all.
+        is_shown = {"DW012", "DW024"} & set(found)
+        if not has_no_rate(KNOBS[explanation.knob]) and not is_shown:
             give = ": give lr (--lr)." if run.lr is None else f". {missing[0]}"
             yield Unchecked(f"Sizes of the decay were not checked{give}", *SIZES)
         return
-    if told.e_folds is None:
+    if explanation.e_folds is None:
         yield Unchecked(f"DW010 was not checked: give {_LENGTH}.", "DW010")
-    if told.half_life["epochs"] is None:
+    if explanation.half_life["epochs"] is None:
         yield Unchecked(f"DW011 was not checked: give {_DATA}.", "DW011")
 
 
@@ -242,7 +255,7 @@ def number_for(half_life: str, knob: str, run: Run) -> float | None:
 
 
 def half_life_instead(code: str, run: Run) -> str:
-    """Return the half-life to ask for where another was too long or too short.
+    """Return the half-life to advise where another was too long or too short.
 
     It lies between one epoch and the run, so that one finding is not made another.
 
@@ -260,14 +273,15 @@ def half_life_instead(code: str, run: Run) -> str:
     return "1 epoch" if is_short else SHARE_THAT_ACTS
 
 
-def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
+def _with_half_life(found: Finding, explanation: Explanation, run: Run) -> Finding:
     """Advise the number for a half-life within the run; none where nothing keeps it."""
-    if found.code == "DW010" and is_as_good_as_none(told):
-        return typing(replace(found, case="zero"), told.knob, 0.0, told.value)
-    asked = half_life_instead(found.code, run)
-    found = found.having(asked=asked)
-    number = number_for(asked, told.knob, run)
-    return found if number is None else typing(found, told.knob, number, told.value)
+    knob, was = explanation.knob, explanation.value
+    if found.code == "DW010" and is_as_good_as_none(explanation):
+        return typing(replace(found, case="zero"), knob, 0.0, was)
+    half_life = half_life_instead(found.code, run)
+    found = found.having(asked=half_life)
+    number = number_for(half_life, knob, run)
+    return found if number is None else typing(found, knob, number, was)
 
 
 def typing(found: Finding, knob: str, value: float, was: float) -> Finding:
@@ -276,11 +290,11 @@ def typing(found: Finding, knob: str, value: float, was: float) -> Finding:
     return replace(found.having(number=value, was=was), paste=line)
 
 
-def _decoupled(found: Finding, told: Explanation, _: Run) -> Finding:
+def _decoupled(found: Finding, explanation: Explanation, _: Run) -> Finding:
     """Advise the switch of torch's own classes that have one, else AdamW."""
     line = "torch.optim.AdamW(params, lr=lr, weight_decay=0.1)"
-    if told.knob in SWITCHED:
-        line = f"{told.knob}(params, lr=lr, decoupled_weight_decay=True, ...)"
+    if explanation.knob in SWITCHED:
+        line = f"{explanation.knob}(params, lr=lr, decoupled_weight_decay=True, ...)"
     return replace(found, paste=Paste(text=line))
 
 
@@ -318,25 +332,26 @@ def recipes_of_practice(family: str | None, model: str | None) -> list[Published
     ]
 
 
-def is_within_practice(told: Explanation, model: str | None) -> bool:
+def is_within_practice(explanation: Explanation, model: str | None) -> bool:
     """Return whether a recipe of its kind decays as little as this run, or less."""
-    alike = [each.e_folds for each in recipes_of_practice(told.family, model)]
-    return bool(alike) and told.e_folds is not None and told.e_folds >= min(alike)
+    alike = [each.e_folds for each in recipes_of_practice(explanation.family, model)]
+    e_folds = explanation.e_folds
+    return bool(alike) and e_folds is not None and e_folds >= min(alike)
 
 
 def recipe_finding(
-    told: Explanation, run: Run, *, model: str | None, where: str = ""
+    explanation: Explanation, run: Run, *, model: str | None, where: str = ""
 ) -> Finding | None:
     """Return the note on a setting that is far from all recipes of its kind.
 
-    A network that is not known, or goes on from trained weights, is compared with none.
+    An unknown network, or one that starts from trained weights, is compared with none.
     """
-    alike = recipes_of_practice(told.family, model)
-    known = told.e_folds is not None and told.kept is not None
+    alike = recipes_of_practice(explanation.family, model)
+    known = explanation.e_folds is not None and explanation.kept is not None
     # A weight that swings has e-folds too, but no half-life to compare.
-    if not (alike and known and told.shrink_per_step) or not is_a_training(run, alike):
+    if not (known and explanation.shrink_per_step and is_a_training(run, alike)):
         return None
-    e_folds = told.e_folds or 0.0
+    e_folds = explanation.e_folds or 0.0
     if not 0 < e_folds < math.inf:
         return None
     least, most = (pick(each.e_folds for each in alike) for pick in (min, max))
@@ -349,7 +364,7 @@ def recipe_finding(
         values={
             "recipe": recipe.name,
             "recipe_keeps": math.exp(-recipe.e_folds),
-            "keeps": told.kept,
+            "keeps": explanation.kept,
             "half_life_share": recipe.half_life("run"),
             "source": recipe.source,
         },
@@ -357,7 +372,7 @@ def recipe_finding(
 
 
 def is_a_training(run: Run, alike: Sequence[PublishedRecipe]) -> bool:
-    """Return whether a run may be one from scratch, like some recipes."""
+    """Return whether a run may be from scratch, as recipes of its kind are."""
     steps = run.quantities().get("steps")
     if run.lr is None or steps is None or not alike:
         return False
@@ -369,7 +384,7 @@ def is_a_training(run: Run, alike: Sequence[PublishedRecipe]) -> bool:
 
 
 def line_of_setting(
-    told: Explanation,
+    explanation: Explanation,
     run: Run,
     *,
     group: str,
@@ -382,13 +397,13 @@ def line_of_setting(
         parameters=parameters,
         numbers=numbers,
         lr=run.lr,
-        weight_decay=told.value,
-        family=told.family,
-        half_life=told.half_life,
-        shrink_per_step=told.shrink_per_step,
-        kept=told.kept,
-        e_folds=told.e_folds,
+        weight_decay=explanation.value,
+        family=explanation.family,
+        half_life=explanation.half_life,
+        shrink_per_step=explanation.shrink_per_step,
+        kept=explanation.kept,
+        e_folds=explanation.e_folds,
         dtype=run.dtype,
-        knob=told.knob,
+        knob=explanation.knob,
         run=run,
     )

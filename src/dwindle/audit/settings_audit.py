@@ -15,7 +15,7 @@ from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
 from dwindle.audit.trainers import TRANSFORMERS, meant_by
 
-# A larger number than this is no decay that anybody would type.
+# No usual weight decay is larger than this.
 _SANE = 1.0
 # The Trainer's own default.
 _DECOUPLED = "adamw_torch_fused"
@@ -55,7 +55,7 @@ def _audit_of(setting: TrainingSetting) -> Audit:
         facts=setting.facts,
         unchecked=setting.unchecked,
     )
-    # What is not known to decay by a rule is shown, and not judged.
+    # A decay whose rule is not known is shown, and not judged.
     if reading.knob is None:
         return bare
     where = f"{setting.path}: {reading.decay_key}"
@@ -79,7 +79,7 @@ def audit_changed_files(
     given_after: Given | None = None,
     world_size: int = 1,
 ) -> Audit:
-    """Find what went with a change from one settings file to another, or of its facts.
+    """Find what a change from one settings file to another, or of its facts, moved.
 
     Args:
         old: File before the change.
@@ -111,10 +111,10 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
     path, values = setting.path, found.values
     if "number" in values:
         line = _line(setting, values["number"])
-        # JSON has no comments, and a number that is multiplied was another one there.
+        # JSON has no comments; a trainer that multiplies had another number there.
         if not is_json(path) and setting.reading.decay_factor == 1:
             own = setting.run.decay_schedule
-            # Ends that are written beside the number have to go with it.
+            # The ends of its schedule move with the number.
             ends = own.ends_of(values["number"]) if own.peak else ""
             note = f"was {values['was']:g}{'; now ' if ends else ''}{ends}"
             line = replace(line, text=f"{line.text}  # {note}")
@@ -140,13 +140,13 @@ def _line(setting: TrainingSetting, value: float) -> Paste:
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
-    # A decay that was typed by a name that nobody reads is a finding already.
+    # A decay that was typed under a misspelt key is a finding already.
     keys = (each.values["key"] for each in setting.findings if each.code == "DW028")
     is_misspelt = not setting.is_typed and "weight_decay" in map(meant_by, keys)
     if setting.weight_decay or is_misspelt:
         return []
-    said = {"typed" if setting.is_typed else "unsaid": 0.0}
-    found = Finding(code="DW021", case="file", where=where, values=said)
+    values = {"typed" if setting.is_typed else "unsaid": 0.0}
+    found = Finding(code="DW021", case="file", where=where, values=values)
     value = number_for(SHARE_THAT_ACTS, str(setting.reading.knob), setting.run)
     if value is None:
         return [found.having(key=setting.reading.decay_key)]

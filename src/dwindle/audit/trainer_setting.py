@@ -93,7 +93,7 @@ def read_setting_of(
         reading=reading,
         is_typed=trainer.found("decay", values.flat)[1] is not None,
         run=run,
-        facts=_in_words(values, reading, run, known, devices=world_size),
+        facts=_facts_shown(values, reading, run, known, devices=world_size),
         findings=findings,
         unchecked=(*_unknown(values, reading, known, why_not), *unread),
     )
@@ -369,10 +369,10 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
 _NEARLY = 0.999
 
 
-def _in_words(
+def _facts_shown(
     values: Values, reading: Reading, run: Run, given: Given, *, devices: int
 ) -> dict[str, str]:
-    """Return the facts of a run by name; what nobody wrote is marked as a default."""
+    """Return the facts of a run by name; defaults of the trainer are marked."""
     name, shape = reading.schedule, run.schedule.shape
     schedule = values.marked(name, "schedule", is_given="shape" in given)
     if name.casefold() != shape and shape != "listed":  # as the trainer has it
@@ -391,7 +391,7 @@ def _in_words(
     facts = {
         "settings of": "" if values.has_types else values.trainer.name,
         "lr": values.marked(lr, "lr", is_given="lr" in given),
-        "batch": _batch_in_words(values, run, given, devices),
+        "batch": _batch_shown(values, run, given, devices),
         "epochs": values.marked(f"{run.epochs:g}", "epochs", is_given="epochs" in given)
         if run.epochs
         else "",
@@ -406,7 +406,7 @@ def _in_words(
     return {fact: text for fact, text in facts.items() if text}
 
 
-def _batch_in_words(values: Values, run: Run, given: Given, devices: int) -> str:
+def _batch_shown(values: Values, run: Run, given: Given, devices: int) -> str:
     """Return the examples of a step, and what they are multiplied from."""
     text, is_given = str(run.batch_size or ""), "batch_size" in given
     factors = {} if is_given or not text else _factors_of_batch(values, devices)

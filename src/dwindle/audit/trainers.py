@@ -233,7 +233,7 @@ def arguments_in(path: str, settings: Settings) -> Settings:
     if found is None and len(inside) == 1:
         ((name, table),) = inside.items()
         # Another trainer's table, as "optimizer", may share a name with them.
-        named = any(word in name.casefold() for word in ("train", "arg", "hyper"))
+        named = any(part in name.casefold() for part in ("train", "arg", "hyper"))
         if named or any(key in table for key in ITS_OWN):
             found = {str(key): value for key, value in table.items()}
     if found is None:

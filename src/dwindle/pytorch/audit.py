@@ -81,7 +81,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     weight_decay: float | None = None,
     target: str = "",
 ) -> Audit:
-    """Find what decays that should not, is missing, doubled, or not what its name says.
+    """Find decay that is misplaced, missing, doubled, or not what its name promises.
 
     The optimizer is judged by what a copy of it does to a weight, the parameters by
     the layers that own them, a penalty in the loss (DW007) only while its ``L2Penalty``
@@ -101,7 +101,7 @@ def audit(  # noqa: PLR0913 the parts of a program
             and on copies of its buffers.
         every: How often the loop steps the scheduler: ``step``, ``epoch``, so many
             steps, or ``never`` to leave it out. Else it is guessed from the scheduler's
-            plan and the length of the run, and said in ``facts`` and ``unchecked``.
+            plan and the length of the run; ``facts`` and ``unchecked`` name the guess.
         weight_decay: The number that was meant: what the groups of the weights have is
             compared with it (DW040).
         target: What to call the program.
@@ -165,9 +165,11 @@ def audit(  # noqa: PLR0913 the parts of a program
         # A scheduler that is followed has made another total decay of it.
         among=next(
             (
-                replace(group.told.among, e_folds=group.told.e_folds)
+                replace(group.explanation.among, e_folds=group.explanation.e_folds)
                 for group in facts.judged
-                if group.decays and group.told.among and group.told.e_folds
+                if group.decays
+                and group.explanation.among
+                and group.explanation.e_folds
             ),
             None,
         ),
@@ -189,7 +191,7 @@ def _row(facts: Facts, group: AuditedGroup) -> GroupLine:
     rests = not (group.decays and group.moving)
     if group.judged is not None:
         run = group.run(facts.run)
-        line = line_of_setting(group.told, run, group=str(group.number))
+        line = line_of_setting(group.explanation, run, group=str(group.number))
     else:
         line = GroupLine(
             group=str(group.number),

@@ -24,7 +24,7 @@ from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 
-# Fields of a finding among the words of a check; the others are values of it.
+# Keywords of a check that are fields of a finding; the others are values of it.
 _OF_A_FINDING = ("case", "advice", "paste", "is_slight")
 
 
@@ -137,7 +137,7 @@ CONVOLUTIONAL, RECURRENT = "convolutional network", "recurrent language model"
 
 
 def network_of(model: nn.Module) -> str | None:
-    """Return what kind of network a model is; None where its layers do not tell."""
+    """Return what kind of network a model is; None where its layers do not show it."""
     modules = list(model.modules())
     convolutions = [each for each in modules if isinstance(each, _ConvNd)]
     attends = any(_ATTENTION in type(each).__name__ for each in modules)
@@ -156,10 +156,10 @@ def network_of(model: nn.Module) -> str | None:
 
 
 def is_comparable(model: nn.Module, groups: Iterable[AuditedGroup]) -> bool:
-    """Return whether a model does what those of recipes do, trained from scratch.
+    """Return whether a model is trained from scratch for what those of recipes do.
 
-    Frozen parameters, and layers with an lr each under one weight decay, say that it
-    goes on from trained weights; no Linear, that it classifies and predicts nothing.
+    Frozen parameters, and layers with an lr each under one weight decay, show that it
+    starts from trained weights; no Linear, that it classifies and predicts nothing.
     """
     lrs: dict[tuple[int, float], set[float]] = {}
     for group in groups:
@@ -181,8 +181,8 @@ def decays_like_recipes(
     """
     alike = recipes_of_practice(SGD.name, network)
     for group in groups:
-        is_known = group.judged is not None and group.told.e_folds is not None
-        if is_known and is_as_good_as_none(group.told):
+        is_known = group.judged is not None and group.explanation.e_folds is not None
+        if is_known and is_as_good_as_none(group.explanation):
             continue
         # Recurrent networks are seldom trained on from others, and at any lr.
         is_new = network == RECURRENT or is_a_training(group.run(run), alike)
@@ -199,14 +199,14 @@ def decays_as_little(
     Layer-wise lrs stretch the half-life of the first layers on purpose; where the layer
     with the highest lr decays within the run, a note on the lrs is enough.
     """
-    if is_within_practice(group.told, network):
+    if is_within_practice(group.explanation, network):
         return True
     fastest = max(
         (
             other
             for other in judged
             if other.optimizer is group.optimizer
-            and other.told.value == group.told.value
+            and other.explanation.value == group.explanation.value
         ),
         key=lambda other: other.lr,
     )

@@ -47,7 +47,7 @@ _LR_OF_NOBODY = 1e-3
 _CYCLED = frozenset({"base_momentum", "max_momentum"})
 # How torch's own classes, and nobody else's, are written after ``import torch``.
 TORCHS = "torch.optim."
-# Knobs whose numbers do what a copy was seen to do, whatever the class is called.
+# Knobs whose numbers do what a copy was seen to do, under any name of the class.
 DECOUPLED = "torch.optim.AdamW"
 # Each stands for one course: with the lr and momentum, through an adaptive step, free
 # of the lr, and with its square.
@@ -73,7 +73,7 @@ class LrCourse:
     """How the lr of one optimizer goes over a run, as its scheduler takes it.
 
     ``scheduler`` is its class, empty where there is none that counts. Where it is not
-    followed there are no pace and no e-folds, and ``why_not`` says why in a sentence.
+    followed there are no pace and no e-folds, and ``why_not`` gives the reason.
     """
 
     scheduler: str = ""
@@ -131,22 +131,22 @@ def course_of(
 
 
 def scheduler_name(scheduler: object) -> str:
-    """Return the class of a scheduler, inside of what accelerate wraps around it."""
+    """Return the class of a scheduler, without the wrapper of accelerate."""
     return type(getattr(scheduler, "scheduler", scheduler)).__name__
 
 
-def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:
+def along(explanation: Explanation, e_folds: float | None, run: Run) -> Explanation:
     """Return an explanation with the e-folds that a scheduler was seen to make."""
     if e_folds is None:
-        average = dict.fromkeys(told.half_life_average)
-        return replace(told, e_folds=None, kept=None, half_life_average=average)
+        average = dict.fromkeys(explanation.half_life_average)
+        return replace(explanation, e_folds=None, kept=None, half_life_average=average)
     steps = average_half_life_steps(max(e_folds, 0.0), run=run)
     times = {"steps": steps, "run": steps / run.total_steps}
     return replace(
-        told,
+        explanation,
         e_folds=e_folds,
         kept=math.exp(-e_folds),
-        half_life_average={**told.half_life_average, **times},
+        half_life_average={**explanation.half_life_average, **times},
     )
 
 
@@ -154,15 +154,14 @@ def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:
 class AuditedGroup:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
-    It has a ``number`` among the groups of all optimizers, and is ``at`` a place among
-    those of its own, which a line of Python calls by the name of ``called``. Its lr,
-    its momentum and what a copy did are those at the peak lr. ``held`` has a parameter
-    twice that it lists twice, and ``strangers`` counts those that the model does not
-    have. With a controller it has a ``decay_scale`` and perhaps a ``held_rate``. It
-    ``rests`` if its lr is 0 while other groups of its optimizer have one. ``judged`` is
-    its decay as a knob that does the same; None where nothing decays, or by no rule
-    that a number could be read from. It ``is_open`` where a guess of the scheduler's
-    pace decides what the run leaves.
+    ``number`` counts the groups of all optimizers, ``at`` those of its own, and
+    ``called`` is that optimizer in a line of Python. Its lr, its momentum and its
+    probe are those at the peak lr. ``held`` has a parameter twice that it lists twice,
+    and ``strangers`` counts those that the model does not have. With a controller it
+    has a ``decay_scale`` and perhaps a ``held_rate``. It ``rests`` if its lr is 0 while
+    other groups of its optimizer have one. ``judged`` is its decay as a knob that does
+    the same; None where nothing decays, or by a rule that has no such number. It
+    ``is_open`` where a guess of the scheduler's pace decides what the run leaves.
     """
 
     number: int
@@ -184,7 +183,7 @@ class AuditedGroup:
     is_open: bool = False
 
     @property
-    def told(self) -> Explanation:
+    def explanation(self) -> Explanation:
         """What its decay does, of a group that was judged."""
         if self.judged is None:
             raise RuntimeError  # Facts.judged are those that were
@@ -274,7 +273,7 @@ class AuditedGroup:
 def optimizers_of(optimizer: object) -> tuple[Optimizer, ...]:
     """Return the optimizers of a program, one or several, without their wrappers."""
     several = isinstance(optimizer, Iterable)
-    return tuple(unwrapped(each) for each in (optimizer if several else (optimizer,)))  # type: ignore[attr-defined]  # told apart just now
+    return tuple(unwrapped(each) for each in (optimizer if several else (optimizer,)))  # type: ignore[attr-defined]  # checked just now
 
 
 def groups_of(
@@ -333,7 +332,7 @@ def _check_numbers(optimizer: Optimizer, called: str) -> None:
         for name in ("lr", KNOB, *LEFT_BY_SCHEDULERS, *sorted(_CYCLED)):
             place, given = f'{called}.param_groups[{at}]["{name}"]', group.get(name)
             wrong = RangeError(place, repr(given), must, "Write one number.")
-            # A decay that is the text of a number has a finding of its own.
+            # A decay that is the text of a number is a finding, DW020.
             if name != KNOB and isinstance(given, str):
                 raise wrong
             try:
@@ -426,20 +425,20 @@ def _judged(
     if (like, own) not in explained:  # many groups differ in their parameters alone
         knob, value = like
         explained[like, own] = explain(value, knob, run=own)
-    told = explained[like, own]
+    explanation = explained[like, own]
     # No scheduler makes more of a decay than its peak lr would.
-    is_open = group.course.is_guessed and not is_as_good_as_none(told)
+    is_open = group.course.is_guessed and not is_as_good_as_none(explanation)
     if group.course.scheduler:
-        told = along(told, group.e_folds, own)
-    judged = judge_explained(told, own, named=group.class_path)
+        explanation = along(explanation, group.e_folds, own)
+    judged = judge_explained(explanation, own, named=group.class_path)
     # Rounding is measured: some optimizers keep wider weights beside narrow ones, and a
     # controller refuses, or warns of, what its format cannot hold.
-    asked, seen = group.probe.shrink_per_step, group.probe.measured_shrink
+    nominal, seen = group.probe.shrink_per_step, group.probe.measured_shrink
     unseen = {
         code
         for code, part in _ROUNDED.items()
         if group.held_rate is not None
-        or (asked and seen is not None and abs(seen - asked) <= part * asked)
+        or (nominal and seen is not None and abs(seen - nominal) <= part * nominal)
     }
     found = tuple(each for each in judged.findings if each.code not in unseen)
     return replace(group, judged=replace(judged, findings=found), is_open=is_open)
@@ -462,9 +461,9 @@ def same_decay(group: AuditedGroup) -> Like | None:
     else:
         if seen.walk != "geometric" or seen.shrink_per_step is None or not group.lr:
             return None
-        # Inside of a trust ratio the number cancels where decay is all there is, or a
-        # rest looks like lr·knob and what is pulled at does not. Another factor than
-        # lr·knob is that of a rule of its own, such as a share of the schedule.
+        # Under a trust ratio the number cancels where only the decay acts, or lr·knob
+        # holds at a zero gradient and not beside one. A factor other than lr·knob is
+        # that of another rule, such as a share of the schedule.
         usual = seen.per_lr is not None and math.isclose(seen.per_lr, 1, rel_tol=_USUAL)
         if seen.knob_power != 1 or (usual and not seen.driven):
             return None

@@ -28,14 +28,14 @@ from dwindle.pytorch.parameters.slots import modules_of, wrapped_child
 from dwindle.wording import with_article
 
 _REMEDY = 'Write example=inputs, example=(inputs, mask) or example={"input_ids": ids}.'
-# These take the mean of each channel off, and with it whatever bias came before.
+# These subtract the mean of each channel, and with it the bias of the layer before.
 _FORGET_THE_BIAS = (_BatchNorm, _InstanceNorm)
 # All of torch's that divide by the size of their input.
 _NORMS = (*_FORGET_THE_BIAS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 # Their children lie beside each other; nothing flows from one to the next.
 _UNORDERED = (nn.ModuleList, nn.ModuleDict, *_NORMS)
-# Parametrizations of torch.nn.utils, private classes of public functions: which
-# original has no size of its own, and what the function is called.
+# Parametrizations of torch.nn.utils, private classes of public functions: the original
+# whose size is divided out, and the name of the function.
 _PARAMETRIZED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "_WeightNorm": ("original1", "weight_norm"),
@@ -123,18 +123,18 @@ def normalized_by_themselves(model: nn.Module) -> Iterator[Normalized]:
     for module in model.modules():
         for kept in getattr(module, "parametrizations", nn.ModuleDict()).values():
             for each in kept.children():
-                slot, said = _PARAMETRIZED.get(type(each).__name__, ("", ""))
+                slot, function = _PARAMETRIZED.get(type(each).__name__, ("", ""))
                 weight = getattr(kept, slot, None)
                 if isinstance(weight, nn.Parameter):
-                    yield _parametrized(weight, said)
+                    yield _parametrized(weight, function)
         for hook in module._forward_pre_hooks.values():  # noqa: SLF001 where the old weight_norm lives
             weight = getattr(module, f"{getattr(hook, 'name', '')}_v", None)
             if isinstance(hook, WeightNorm) and isinstance(weight, nn.Parameter):
                 yield _parametrized(weight, "weight_norm")
 
 
-def _parametrized(weight: nn.Parameter, said: str) -> Normalized:
-    return Normalized(parameter=weight, by=said, known_from="parametrization")
+def _parametrized(weight: nn.Parameter, function: str) -> Normalized:
+    return Normalized(parameter=weight, by=function, known_from="parametrization")
 
 
 @dataclass(kw_only=True)
@@ -162,7 +162,7 @@ class _Watch(TorchFunctionMode):
         types: tuple[type, ...],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # whatever the function gives
+    ) -> Any:  # of any type
         del types
         result = func(*args, **(kwargs or {}))
         if not self._norms_open:
@@ -175,7 +175,7 @@ class _Watch(TorchFunctionMode):
         return result
 
     def layer_done(self, layer: nn.Module, _: object, output: object) -> None:
-        """Remember what a layer gave."""
+        """Record the output of a layer."""
         if weight_of_layer(layer) is not None and isinstance(output, Tensor):
             known = _Output(layer=layer, tensor=output, version=_version(output))
             self.outputs[_storage(output)] = known
@@ -282,7 +282,7 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _watched(watch: _Watch) -> Iterator[None]:
-    """Look at every module of the process for a while, without touching the model's."""
+    """Hook all modules of the process for a while; the model itself gets no hook."""
     with ExitStack() as stack:
         stack.enter_context(random_kept())
         stack.enter_context(torch.no_grad())

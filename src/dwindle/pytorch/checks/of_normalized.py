@@ -19,13 +19,13 @@ from dwindle.wording import number
 _BALANCED = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 # Only its own family divides by the root mean square of the gradient.
 _ADAM = ("Adam",)
-# What a coupled adaptive step looks like without a gradient, with and without momentum.
+# Walks of a coupled adaptive step without a gradient, with and without momentum.
 _COUPLED = ("linear", "other")
 # EfficientNet's eps of 1e-3 outweighs the gradients: its steps are nearly those of SGD.
 _SMALL_EPS = 1e-6
 # What the weight decay is divided by at twice the lr, for the same rotation.
 _FACTORS: Mapping[str, float] = {"linear": 2.0, "quadratic": 4.0}
-# The value of a finding that says how it is known.
+# The value of a finding by how its normalization is known.
 _SEEN = {
     "declaration": "declared",
     "forward pass": "flows",
@@ -79,7 +79,7 @@ def _kind(group: AuditedGroup) -> str:
 
 def _rotation(facts: Facts, group: AuditedGroup) -> dict[str, Any]:
     """Return how far such a weight turns per step once decay and updates balance."""
-    # How the size of an update compares with its gradient is told by the class: only
+    # The class shows how the size of an update compares with its gradient: only
     # Adam's own family divides by the gradient's root mean square. Where no formula
     # fits the optimizer there is no angle.
     name = None
@@ -93,15 +93,14 @@ def _rotation(facts: Facts, group: AuditedGroup) -> dict[str, Any]:
     try:
         balance = EQUILIBRIA[name](group.knob, group.run(facts.run))
     except DwindleError:
-        return {}  # so strong a decay has no equilibrium; another check says so
+        return {}  # so strong a decay has no equilibrium; another check reports it
     angle = balance.rotation_per_step
     return {"angle": angle, "degrees": math.degrees(angle), "half_life": steps}
 
 
-def _is_a(group: AuditedGroup, words: tuple[str, ...]) -> bool:
+def _is_a(group: AuditedGroup, classes: tuple[str, ...]) -> bool:
     """Whether a class is called so, or a variant: Adam8bit, RMSpropTF, FusedAdam."""
     found = [cls.__name__ for cls in type(group.optimizer).__mro__]
     others = ("Adamax", "Adadelta")
-    return any(
-        word in name for word in words for name in found if not name.startswith(others)
-    )
+    named = [name for name in found if not name.startswith(others)]
+    return any(plain in name for plain in classes for name in named)

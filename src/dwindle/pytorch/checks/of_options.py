@@ -1,4 +1,4 @@
-"""Checks of what options, names and schedulers promise and nothing does."""
+"""Checks of options, class names and schedulers that do not do what they promise."""
 
 import inspect
 import sys
@@ -30,8 +30,8 @@ _PROMISES: Mapping[str, bool] = {
 # Variants that do what the plain class does: Adam8bit, FusedAdam, PagedAdamW32bit.
 _BEFORE = ("Fused", "Paged", "CPU", "DeepSpeedCPU", "Decoupled")
 _AFTER = ("8bit", "32bit", "4bit", "Fp8", "Legacy")
-# Options by which somebody has asked for the other kind: then the name is no promise.
-_ASKED = (
+# Options that switch the kind of decay: with one of them the name is no promise.
+_SWITCHES = (
     "decoupled_weight_decay",
     "decoupled_decay",
     "decouple",
@@ -43,7 +43,7 @@ _ASKED = (
 )
 
 
-# How people call an option that torch calls otherwise.
+# Other names of options of torch.
 _CALLED: Mapping[str, str] = {
     **dict.fromkeys(
         ("wd", "l2", "l2_reg", "decay", "weight_decay_rate", "weight_decay_coef"), KNOB
@@ -55,7 +55,7 @@ _FACTORS: Mapping[str, str] = {
     **dict.fromkeys(("lr_mult", "lr_multiplier", "lr_factor"), "lr"),
     **dict.fromkeys(("decay_mult", "wd_mult", "weight_decay_mult", "wd_scale"), KNOB),
 }
-# Shorter names of options are like too many words.
+# Shorter names of options are near too many other keys.
 _SHORTEST = 4
 # Below it lies every eps that is meant to keep a division from 0.
 _LARGE_EPS = 1e-4
@@ -99,11 +99,12 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
     """DW019: the class is called like another one that decays differently."""
     for group in facts.groups:
         promised = _PROMISES.get(_plain_name(type(group.optimizer).__name__))
-        told = group.optimizer.defaults | dict(group.options)
-        asks = any(each in told or hasattr(group.optimizer, each) for each in _ASKED)
-        if promised is None or not group.knob or not group.is_free or asks:
+        options = group.optimizer.defaults | dict(group.options)
+        has = {each for each in _SWITCHES if hasattr(group.optimizer, each)}
+        is_chosen = bool(has or options.keys() & set(_SWITCHES))
+        if promised is None or not group.knob or not group.is_free or is_chosen:
             continue
-        # Whatever follows no rule at all breaks no promise that could be named.
+        # A step that follows no known rule breaks no promise that could be named.
         coupled = group.is_sgd or group.probe.walk == "linear"
         if not (coupled if promised else group.probe.decouples and not group.is_sgd):
             continue
@@ -114,7 +115,7 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
 def _broken(group: AuditedGroup, *, promised: bool) -> Finding:
     name, module = type(group.optimizer).__name__, type(group.optimizer).__module__
     plain = _plain_name(name)
-    honest = plain.removesuffix("W") if promised else f"{plain}W"
+    actual = plain.removesuffix("W") if promised else f"{plain}W"
     return Finding(
         code="DW019",
         case="decouples" if promised else "",
@@ -125,14 +126,14 @@ def _broken(group: AuditedGroup, *, promised: bool) -> Finding:
             "lr": group.lr,
             "does": group.probe.sentence,
         },
-        paste=_under_another_class(group, name.replace(plain, honest), honest),
+        paste=_under_another_class(group, name.replace(plain, actual), actual),
     )
 
 
 def _under_another_class(group: AuditedGroup, name: str, plain: str) -> Paste | None:
     """Return the lines that give the groups to a class of its package, or of torch."""
     parts, written, lines = type(group.optimizer).__module__.split("."), name, []
-    found: Any = None  # the class's constructor is looked at
+    found: Any = None  # a class, whose constructor is inspected
     for module in (".".join(parts[: at + 1]) for at in range(len(parts))):
         there = getattr(sys.modules.get(module), name, None)
         if found is None and isinstance(there, type) and issubclass(there, Optimizer):
@@ -150,10 +151,10 @@ def _under_another_class(group: AuditedGroup, name: str, plain: str) -> Paste | 
 
 
 def _plain_name(name: str) -> str:
-    for word in _BEFORE:
-        name = name.removeprefix(word)
-    for word in _AFTER:
-        name = name.removesuffix(word)
+    for prefix in _BEFORE:
+        name = name.removeprefix(prefix)
+    for suffix in _AFTER:
+        name = name.removesuffix(suffix)
     return name
 
 
@@ -194,7 +195,7 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
 
 
 def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
-    """DW028: a group says wd or lr_mult, and its optimizer reads no such option."""
+    """DW028: a group has wd or lr_mult, and its optimizer reads no such option."""
     found: dict[str, list[tuple[AuditedGroup, dict[str, object]]]] = {}
     for group in facts.groups:
         for key in sorted(group.options.keys() - group.optimizer.defaults.keys()):
@@ -227,7 +228,7 @@ def _meant(facts: Facts, group: AuditedGroup, key: str) -> dict[str, object]:
         there = number_of(group.options.get(name))
         # Where the group has another number than the optimizer, it was multiplied.
         is_applied = there != number_of(defaults.get(name)) or value == 1
-        # A scheduler that is somebody's own may read factors of the lr.
+        # A scheduler that is not of torch may read factors of the lr.
         reads = name == "lr" and not all(
             type(each).__module__.startswith("torch.") for each in facts.schedulers
         )
@@ -252,7 +253,7 @@ def _is_read(group: AuditedGroup, key: str) -> bool:
 
     try:
         ends = [trials.walks(each) for each in (steps, replace(steps, prepare=bare))]
-    except Exception:  # noqa: BLE001  (other people's code: it wants the key)
+    except Exception:  # noqa: BLE001  (any error of a third party's step: it needs the key)
         return True
     return ends[0][group.at] != ends[1][group.at]
 

@@ -126,7 +126,7 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
 
 
 def tied_by_storage(facts: Facts) -> Iterator[Finding]:
-    """DW006: two Parameters of one memory; each is stepped, and decayed."""
+    """DW006: two Parameters share memory, and a step updates and decays both."""
     # Tied by assignment they would be one Parameter: a view or .data ties the memory.
     seen: dict[int, list[ParameterRole]] = {}
     pairs: dict[str, list[_Pair]] = {"": [], "partly": []}
@@ -230,7 +230,7 @@ def nothing_decays(facts: Facts) -> Iterator[Finding]:
     if not moving or any(group.decays for group in facts.groups) or facts.penalties:
         return
     if any(group.knob for group in facts.groups):
-        return  # what does nothing has a check of its own
+        return  # a number without effect is DW027
     if facts.meant is not None and any(KNOB in group.options for group in moving):
         return  # what was meant, and is not there, is DW040
     # LBFGS takes one group alone: no line could spare its biases.
@@ -268,7 +268,7 @@ def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
     lost = [
         each
         for each in weights
-        # Groups of decay_groups are as somebody chose.
+        # Groups of decay_groups were chosen on purpose.
         if not any(
             MARKER in group.options or group.decays for group in facts.groups_of(each)
         )
@@ -317,7 +317,7 @@ def _share(some: Iterable[ParameterRole], whole: Iterable[ParameterRole]) -> flo
 def _otherwise(
     facts: Facts, weights: Sequence[ParameterRole], meant: float
 ) -> Iterator[Finding]:
-    """Yield what was meant beside what the groups of the weights have."""
+    """Yield a finding on weights whose groups have another number than was meant."""
     other = [
         each
         for each in weights

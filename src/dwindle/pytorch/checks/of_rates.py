@@ -43,7 +43,7 @@ from dwindle.pytorch.trials import Programme, Trials
 
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32
-# It compares with recipes, and asks for nothing.
+# It compares with recipes, and advises nothing.
 _OF_RECIPES = "DW017"
 # A half-life is too long, or too short: another one is the remedy.
 _HALF_LIVES = frozenset({"DW010", "DW011"})
@@ -62,7 +62,7 @@ Hits = Sequence[AuditedGroup]
 def sizes(facts: Facts) -> Iterator[Finding]:
     """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity.
 
-    Groups whose lr is 0 all along have one of their own.
+    Groups whose lr is 0 all along have a separate one.
     """
     alike: dict[tuple[str, str, bool], list[tuple[AuditedGroup, Finding]]] = {}
     for group in facts.judged:
@@ -70,7 +70,7 @@ def sizes(facts: Facts) -> Iterator[Finding]:
             key = found.code, found.severity, found.case == _STILL
             alike.setdefault(key, []).append((group, found))
     for hits in alike.values():
-        # Of the group with most numbers: it speaks for all of them.
+        # Values are those of the group with most numbers.
         group, found = max(hits, key=lambda hit: hit[0].numbers)
         groups = [each for each, _ in hits]
         here: dict[str, object] = {"groups": tuple(each.number for each in groups)}
@@ -101,16 +101,16 @@ def _leveled(facts: Facts, group: AuditedGroup) -> Iterator[Finding]:
         else:
             yield found
     if is_comparable(facts.model, facts.groups):
-        recipe = recipe_finding(group.told, group.run(facts.run), model=network)
+        recipe = recipe_finding(group.explanation, group.run(facts.run), model=network)
         yield from () if recipe is None else (recipe,)
 
 
 def _span(code: str, groups: Hits) -> dict[str, object]:
     """Return the shortest and the longest half-life of groups that share a finding."""
-    told = [group.told for group in groups]
+    explained = [group.explanation for group in groups]
     times = {
-        "DW010": [each.half_life_average["run"] for each in told],
-        "DW011": [each.half_life["epochs"] for each in told],
+        "DW010": [each.half_life_average["run"] for each in explained],
+        "DW011": [each.half_life["epochs"] for each in explained],
     }.get(code, [])
     known = sorted({time for time in times if time is not None})
     if len(known) < 2 or known[-1] - known[0] < _SAME_TIME * known[-1]:  # noqa: PLR2004
@@ -119,7 +119,7 @@ def _span(code: str, groups: Hits) -> dict[str, object]:
 
 
 def _advised(found: Finding, facts: Facts, groups: Hits) -> Finding:
-    """Return what to do and the line to write; a controller is asked for another."""
+    """Return the finding with its advice: another number, or another half-life held."""
     if found.code == _OF_RECIPES or found.case == _STILL:
         return found
     if groups[0].held_rate is not None:
@@ -139,23 +139,23 @@ def _advised(found: Finding, facts: Facts, groups: Hits) -> Finding:
 
 
 def _other_half_life(found: Finding, facts: Facts, groups: Hits) -> Finding:
-    asked = half_life_instead(found.code, facts.run)
-    line = set_knob(_for_half_life(facts, groups, asked).items())
-    return replace(found.having(asked=asked), paste=line)
+    half_life = half_life_instead(found.code, facts.run)
+    line = set_knob(_for_half_life(facts, groups, half_life).items())
+    return replace(found.having(asked=half_life), paste=line)
 
 
 def _for_half_life(
-    facts: Facts, groups: Iterable[AuditedGroup], asked: str
+    facts: Facts, groups: Iterable[AuditedGroup], half_life: str
 ) -> dict[AuditedGroup, float]:
     """Return the weight decay of each group for a half-life, where there is one."""
     found: dict[AuditedGroup, float] = {}
     for group in groups:
-        told, run = group.told, group.run(facts.run)
-        number = number_for(asked, told.knob, run)
+        explanation, run = group.explanation, group.run(facts.run)
+        number = number_for(half_life, explanation.knob, run)
         if number is None:
             continue
         # The knob that decays alike may count in other units than the one at hand.
-        times = number / told.value
+        times = number / explanation.value
         along = group.e_folds
         if along and along < math.log(2):  # the scheduler takes more of it than thought
             times = max(times, 2 * math.log(2) / along)
@@ -175,16 +175,17 @@ def _decoupled(found: Finding, facts: Facts, groups: Hits) -> Finding:
     if groups[0].class_path not in SWITCHED:
         case = "controller" if facts.steps else "controller-later"
         return replace(found, case=case, paste=held_instead(facts, groups))
-    asked = half_life_instead("DW010", facts.run)
+    half_life = half_life_instead("DW010", facts.run)
     start = KNOBS[DECOUPLED].default or 0.0
     known = dict.fromkeys(groups, start)
     if facts.steps is None:
         found = replace(found.having(start=start), case="start")
     else:
-        found = replace(found.having(asked=asked, steps=facts.steps), case="half-life")
+        found = found.having(asked=half_life, steps=facts.steps)
+        found = replace(found, case="half-life")
         for group in groups:
             run = group.run(facts.run)
-            known[group] = number_for(asked, DECOUPLED, run) or start
+            known[group] = number_for(half_life, DECOUPLED, run) or start
     options = ((group, {_SWITCH: True, KNOB: each}) for group, each in known.items())
     return replace(found, paste=set_options(options))
 
@@ -199,7 +200,7 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
             f'pass:\nwith torch.autocast("{device}", dtype=torch.{kind}): ...'
         )
         return replace(found, paste=Paste(text=text))
-    # So slow that none was meant, whatever the pace of the scheduler.
+    # So slow that no decay was meant, at any pace of the scheduler.
     hopeless = (
         not group.is_open
         and any(each.code == "DW010" and each.is_slight for each in group.found)
@@ -208,35 +209,35 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
     if all(hopeless):
         line = set_knob((group, 0.0) for group in groups)
         return replace(found, case="no-decay", paste=line)
-    found, asked = _within_the_run(found, facts, groups, otherwise="more")
+    found, knobs = _within_the_run(found, facts, groups, otherwise="more")
     wanted = {}
     for group in groups:  # at least the number at which rounding takes little of it
         shrink = _FINE_UNITS * DEAD_BELOW[group.probe.dtype]
         above = group.knob * shrink / (group.probe.shrink_per_step or shrink)
-        wanted[group] = max(asked.get(group, 0.0), above)
+        wanted[group] = max(knobs.get(group, 0.0), above)
     return replace(found, paste=set_knob(wanted.items()))
 
 
 def _within_the_run(
     found: Finding, facts: Facts, groups: Hits, *, otherwise: str
 ) -> tuple[Finding, dict[AuditedGroup, float]]:
-    """Ask for a half-life within the run, and its numbers; without steps, for none."""
+    """Return advice of a half-life within the run, and numbers; none without steps."""
     if facts.steps is None:
         return replace(found, case=otherwise), {}
     half_life = half_life_instead("DW010", facts.run)
-    asked = _for_half_life(facts, groups, half_life)
-    return replace(found.having(asked=half_life), case="half-life"), asked
+    knobs = _for_half_life(facts, groups, half_life)
+    return replace(found.having(asked=half_life), case="half-life"), knobs
 
 
 def _without_swing(found: Finding, facts: Facts, groups: Hits) -> Finding:
     """Advise the largest decay that does not swing, or one that suits the run."""
-    found, asked = _within_the_run(found, facts, groups, otherwise="limit")
+    found, knobs = _within_the_run(found, facts, groups, otherwise="limit")
     limits: dict[AuditedGroup, float] = {}
     for group in groups:
         for each in group.found:
             if each.code == found.code:
                 limit = _rounded_down(each.values["limit"])
-                limits[group] = min(limit, asked.get(group, limit))
+                limits[group] = min(limit, knobs.get(group, limit))
     return replace(found, paste=set_knob(limits.items()))
 
 

@@ -29,7 +29,7 @@ _LIKE_BIASES = frozenset({"bias", "norm", "vector"})
 _TOKENS = frozenset({"embedding", "token"})
 # These advise another number: a line beside them does not repeat that of now.
 _OF_NUMBERS = frozenset({"DW009", "DW010", "DW011", "DW012", "DW024"})
-# What tells groups apart without being an option that somebody typed.
+# Keys by which groups differ, and which are not typed as options.
 _NOT_TYPED = frozenset({KNOB, MARKER, "params", "param_names", "initial_lr"})
 _FEW = 3  # places that are typed one by one; more in a row are a range
 _FROZEN_LEAVE = (
@@ -89,7 +89,7 @@ def _places(at: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Words:
+class _Arguments:
     """Arguments of ``decay_groups`` beside the model: what decays against its habit."""
 
     weight_decay: float | None = None
@@ -123,12 +123,14 @@ def without_decay(
     ids = {id(each.parameter) for each in held}
     groups = [group for group in facts.groups_with(held) if group.decays]
     if exact:
-        words = _Words(decay="*", no_decay=tuple(each.name for each in held))
-        return _all_split(facts, groups, words)
-    words = _words(facts, groups, ids)
+        arguments = _Arguments(decay="*", no_decay=tuple(each.name for each in held))
+        return _all_split(facts, groups, arguments)
+    arguments = _arguments(facts, groups, ids)
     advised = (_has_another_number(group, "note") for group in facts.groups)
-    anew = None if any(advised) else _written_anew(facts, moved=ids, words=words)
-    return anew or _all_split(facts, groups, words)
+    anew = None
+    if not any(advised):
+        anew = _written_anew(facts, moved=ids, arguments=arguments)
+    return anew or _all_split(facts, groups, arguments)
 
 
 def _has_another_number(group: AuditedGroup, *severities: str) -> bool:
@@ -142,7 +144,7 @@ def _has_another_number(group: AuditedGroup, *severities: str) -> bool:
 
 
 def _all_split(
-    facts: Facts, groups: Sequence[AuditedGroup], words: _Words
+    facts: Facts, groups: Sequence[AuditedGroup], arguments: _Arguments
 ) -> Paste | None:
     """Return the lines that split groups in their place; None with strangers."""
     if any(group.strangers for group in groups):
@@ -150,37 +152,37 @@ def _all_split(
     called = list(dict.fromkeys(group.called for group in groups))
     frozen = any(not each.trainable for group in groups for each in group.held)
     remark = [_FROZEN_LEAVE] if frozen else []
-    split = [_split(facts, each, groups, words.text) for each in called]
+    split = [_split(facts, each, groups, arguments.text) for each in called]
     return Paste(
         text="\n".join([*remark, f"{_IMPORT} decay_groups", *split]),
         optimizers=frozenset(called),
         splits=True,
-        types_a_decay=words.weight_decay is not None,
+        types_a_decay=arguments.weight_decay is not None,
     )
 
 
 def _split(
-    facts: Facts, called: str, groups: Sequence[AuditedGroup], words: str
+    facts: Facts, called: str, groups: Sequence[AuditedGroup], arguments: str
 ) -> str:
     """Return the line that splits some groups of one optimizer in their place."""
     own = [group for group in facts.groups if group.called == called]
     at = sorted(group.at for group in groups if group.called == called)
     there = f"{called}.param_groups"
     if len(at) == len(own):
-        return f"{there}[:] = decay_groups(model{words}, groups={there})"
+        return f"{there}[:] = decay_groups(model{arguments}, groups={there})"
     if len(at) == 1:
         (place,) = at
-        one = f"decay_groups(model{words}, groups=[{there}[{place}]])"
+        one = f"decay_groups(model{arguments}, groups=[{there}[{place}]])"
         return f"{there}[{place}:{place + 1}] = {one}"
     # From behind: a group that becomes two moves those that follow it.
     order = f"({', '.join(map(str, reversed(at)))})"
-    one = f"decay_groups(model{words}, groups=[{there}[at]])"
+    one = f"decay_groups(model{arguments}, groups=[{there}[at]])"
     return f"for at in {order}:\n    {there}[at:at + 1] = {one}"
 
 
-def _words(
+def _arguments(
     facts: Facts, groups: Iterable[AuditedGroup], named: Collection[int]
-) -> _Words:
+) -> _Arguments:
     """Return the arguments under which decay_groups moves no more than it should."""
     held = {each.name: each for group in groups for each in group.held}
     moved = {name for name, each in held.items() if id(each.parameter) in named}
@@ -199,7 +201,7 @@ def _words(
         if each.name not in decaying
     )
     spared = (name for name in held if name in moved & decaying)
-    return _Words(embeddings=tokens, decay=tuple(kept), no_decay=tuple(spared))
+    return _Arguments(embeddings=tokens, decay=tuple(kept), no_decay=tuple(spared))
 
 
 def _written_anew(
@@ -208,7 +210,7 @@ def _written_anew(
     knob: float | None = None,
     moved: Collection[int] = (),
     lost: bool = False,
-    words: _Words | None = None,
+    arguments: _Arguments | None = None,
 ) -> Paste | None:
     """Return the line that builds a single optimizer of torch with groups anew.
 
@@ -220,22 +222,22 @@ def _written_anew(
         knob: Another weight decay; that of now where None.
         moved: Ids of parameters that may stop to decay, besides biases and gains.
         lost: Whether parameters may be added, or replaced, that are in no group.
-        words: More arguments of ``decay_groups``.
+        arguments: More arguments of ``decay_groups``.
 
     """
-    first, said = facts.groups[0], words or _Words()
+    first, arguments = facts.groups[0], arguments or _Arguments()
     knobs = {group.knob for group in facts.groups if group.knob and group.decays}
     if not _is_plain(facts, lost=lost) or len(knobs) > 1:
         return None
-    if said.decay or said.no_decay:
+    if arguments.decay or arguments.no_decay:
         return None  # they are split in their place: names are few there
-    if knobs and not _keeps_choices(facts, moved, embeddings=said.embeddings):
+    if knobs and not _keeps_choices(facts, moved, embeddings=arguments.embeddings):
         return None
     options = _typed_options(first)
     if options is None:
         return None
     value = max(knobs, default=0.0) if knob is None else knob
-    made = f"decay_groups(model, {KNOB}={number(value)}{said.text})"
+    made = f"decay_groups(model, {KNOB}={number(value)}{arguments.text})"
     line = f"optimizer = {first.class_path}({made}, {options})"
     return Paste(
         text=f"{_IMPORT} decay_groups\n{line}",
@@ -281,7 +283,7 @@ def _keeps_choices(facts: Facts, moved: Collection[int], *, embeddings: bool) ->
 
 
 def _typed_options(group: AuditedGroup) -> str | None:
-    """Return the options that somebody typed: those that are not the class's own."""
+    """Return the options that were typed: those that are not defaults of the class."""
     optimizer = group.optimizer
     signature = inspect.signature(type(optimizer).__init__).parameters
     given = optimizer.defaults | dict(group.options)
@@ -295,7 +297,7 @@ def _typed_options(group: AuditedGroup) -> str | None:
         for name in optimizer.defaults
         if name in own
         and name not in _NOT_TYPED
-        # A reader looks for the lr, also where it equals the default.
+        # The lr is shown for readers, also where it equals the default.
         and (name == "lr" or repr(given[name]) not in ("None", own[name]))
     }
     if None in shown.values():
@@ -304,7 +306,7 @@ def _typed_options(group: AuditedGroup) -> str | None:
 
 
 def _plainly(value: Any) -> str | None:  # an option of any type
-    """Return a value as one types it; None where nobody could."""
+    """Return a value as Python code; None where it has no short one."""
     if isinstance(value, Tensor):
         return f"torch.tensor({value.tolist()!r})" if value.ndim == 0 else None
     if isinstance(value, float):
@@ -313,7 +315,7 @@ def _plainly(value: Any) -> str | None:  # an option of any type
 
 
 def sound_knob(groups: Iterable[AuditedGroup]) -> float | None:
-    """Return the number of the largest of some groups that is no finding itself."""
+    """Return the number of the largest group whose number is not itself a finding."""
     sound = [
         (group.numbers, group.knob)
         for group in groups
@@ -337,7 +339,7 @@ def with_decay(
     if not others:
         return set_knob((group, knob) for group in groups)
     weights = tuple(each.name for each in others if each.role == "weight")
-    return _all_split(facts, groups, _Words(weight_decay=knob, no_decay=weights))
+    return _all_split(facts, groups, _Arguments(weight_decay=knob, no_decay=weights))
 
 
 def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Paste | None:
@@ -417,10 +419,10 @@ def every_group(facts: Facts) -> Paste:
 def held_instead(facts: Facts, groups: Iterable[AuditedGroup]) -> Paste:
     """Return the lines that give the optimizers of some groups a half-life."""
     # Without the length of the run any will do: a reader sees what to put there.
-    steps, asked = f"steps={facts.steps or 10_000}", f'half_life="{SHARE_THAT_ACTS}"'
+    options = f'half_life="{SHARE_THAT_ACTS}", steps={facts.steps or 10_000}'
     called = list(dict.fromkeys(group.called for group in groups))
     many = len(called) > 1
-    made = f"DecayController({'each' if many else called[0]}, {asked}, {steps})"
+    made = f"DecayController({'each' if many else called[0]}, {options})"
     line = f"controller = {made}"
     if many:
         line = f"controllers = [{made} for each in ({', '.join(called)})]"
@@ -434,7 +436,7 @@ def held_instead(facts: Facts, groups: Iterable[AuditedGroup]) -> Paste:
 def by_role(facts: Facts) -> Paste | None:
     """Return the lines that make groups in which nothing decays yet by their role."""
     anew = _written_anew(facts, knob=0.0)
-    return anew or _all_split(facts, facts.groups, _Words())
+    return anew or _all_split(facts, facts.groups, _Arguments())
 
 
 def frozen(paths: Iterable[str], *, with_gradients: bool = False) -> Paste:
