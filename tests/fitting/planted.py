@@ -16,8 +16,8 @@ class Planted:
 
     Noise of ln loss: a ``level`` that all λ of a seed share, a smooth deviation
     (``apart``) that differs between distant λ, and ``fresh`` noise of each training.
-    Without ``paired`` every training has a seed of its own, and so all three. With
-    ``random`` every seed has λ of its own. ``missing`` is a share of rows.
+    Without ``paired`` every training has another seed, and so all three. With
+    ``random`` every seed has other λ. ``missing`` is a share of rows.
     """
 
     seeds: int

@@ -1,4 +1,4 @@
-"""What one cell says: laws that hold on any scale, and what is counted or left out."""
+"""What one cell shows: laws that hold on any scale; what is counted or left out."""
 
 import math
 import shlex
@@ -101,7 +101,7 @@ def test_rewards_of_both_signs_are_read_on_any_scale():
     assert (cell.verdict, moved.verdict) == ("optimum", "optimum")
     for name in ("value", "low", "high"):
         assert getattr(moved, name) == pytest.approx(getattr(cell, name), rel=1e-9)
-    # Nothing is said not to matter of what has no share, however little it gains.
+    # Where gains have no share, even a tiny one is not judged not to matter.
     flat = rewards(Planted(seeds=8, points=5, zero=True, fresh=1e-6), 0)
     assert dwindle.fit(flat, maximize=True).cells[0].matters == "cannot tell"
 
@@ -151,7 +151,7 @@ CLAIMED = {
         [{"wd": w, "loss": x + w / 1e5} for w in LEVELS for x in (0.8, 1.0, 1.25)],
         {"matters": "cannot tell", "verdict": "cannot tell"},
     ),
-    # The two that are left of five say nothing of a λ.
+    # The two that are left of five are no evidence about λ.
     "lucky ones": (
         [{"wd": w, "loss": x + 1e-3 * k} for k in range(5)
          for w, x in ((1e-3, 1.2), (1e-2, 1.0), (0.1, NAN if k < 3 else 0.5))],
@@ -201,7 +201,7 @@ READ = {
 
 @pytest.mark.parametrize("case", READ)
 def test_what_is_left_out_is_counted(case):
-    """Rows that say nothing of a decay, each with its reason; diverged ones count."""
+    """Rows that are no evidence, each with its reason; diverged ones count."""
     more, left_out, diverged = READ[case]
     names = dict.fromkeys(name for row in more for name in row)
     usual = {"state": "finished", "width": 64, "step": 0}
@@ -217,7 +217,7 @@ SCORES = {
     "a share": (lambda loss: 1 - 0.2 * loss, "1 − acc"),
     "percents": (lambda loss: 100 - 20 * loss, "100 − acc"),
     "a reward": (lambda loss: -loss, "−acc"),
-    "of its own scale": (lambda loss: 300 - loss, "−acc"),
+    "of another scale": (lambda loss: 300 - loss, "−acc"),
 }
 
 
@@ -235,7 +235,7 @@ def test_a_score_leaves_an_error(kind):
 
 
 def test_columns_are_chosen_by_their_bare_letters():
-    """What is the same to a reader is the same; several, or none, are asked for."""
+    """Other signs do not matter; several matches, or none, are errors."""
     rows = [
         {
             "config/wd": row["wd"],
@@ -363,8 +363,8 @@ LOST_SEEDS = {
 
 
 @pytest.mark.parametrize("how", LOST_SEEDS)
-def test_a_seed_that_diverged_whatever_its_decay_hides_no_other(how):
-    """Nobody learns from it which λ is best: the answer is that of the others."""
+def test_a_seed_that_diverged_at_every_decay_hides_no_other(how):
+    """It is no evidence about λ: the answer is that of the others."""
     (alone,), (cell,) = (
         dwindle.fit(rows).cells for rows in (sweep(seeds=3), LOST_SEEDS[how])
     )
@@ -418,7 +418,7 @@ def test_one_seed_that_diverges_at_an_end_closes_the_range(end, beside, knob):
 
 
 def test_two_walls_around_noise_claim_nothing():
-    """That nothing can be trained beyond the ends says nothing of what lies between."""
+    """That trainings diverge beyond both ends is no evidence about what is between."""
     lost = {(3, 1.0), (2, 1e-4)}
     rows = [
         {**row, "val_loss": 1.1 + 0.02 * math.sin(37 * at) + 0.1 * row["seed"]}
@@ -432,7 +432,7 @@ def test_two_walls_around_noise_claim_nothing():
 PAIRED = drawn(Planted(seeds=4, points=9), 20)
 
 
-def test_what_differs_is_pooled_or_makes_cells_on_the_word_of_the_caller():
+def test_what_differs_is_pooled_or_makes_cells_as_the_caller_chooses():
     """Of another setting, of a seed, of a name: a choice goes before a guess."""
 
     def cells_of(rows, **chosen):

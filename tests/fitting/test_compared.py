@@ -107,7 +107,7 @@ def without(name, rows):
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked"),
+    ("rows", "chosen"),
     [
         (hurt(), {}),
         (
@@ -121,9 +121,9 @@ def without(name, rows):
     ],
     ids=["paired", "as an accuracy", "noisy", "one λ", "unpaired", "below zero"],
 )
-def test_decay_that_costs_is_no_decay_that_does_not_matter(rows, asked):
+def test_decay_that_costs_is_no_decay_that_does_not_matter(rows, chosen):
     """0 is the value, and the claim is that decay does not help: no gain is not 0."""
-    (cell,) = dwindle.fit(rows, **asked).cells
+    (cell,) = dwindle.fit(rows, **chosen).cells
     assert (cell.value, cell.matters, cell.verdict) == (0, "no", "does not help")
     assert (cell.low, cell.high, cell.needed) == (None, None, None)
     assert (cell.compared.one, cell.compared.found.verdict) == (0, "better")
@@ -162,7 +162,7 @@ def test_noise_that_hides_the_cost_claims_nothing():
 
 
 def test_a_decay_that_lost_a_seed_may_help_the_others():
-    """One seed diverged at the λ that is best for three: decay is not said to cost."""
+    """One seed diverged at the λ that is best for three: decay is not found to cost."""
     rows = hurt()
     for row in rows:
         if row["weight_decay"] == 0.01:

@@ -54,7 +54,7 @@ def test_shares_and_percentages_are_no_one_column(name):
         assert dwindle.fit([{**percents[0], name: odd}, *percents[1:]]).cells
 
 
-def test_what_looks_wrong_in_rows_is_said(sharp):
+def test_what_seems_wrong_in_rows_is_noted(sharp):
     """Several losses of one training, an impossible λ: none is silent."""
     rows, truth = sharp
     twice = dwindle.fit([*rows, *({**row, "val_loss": 9.0} for row in rows[:3])])
@@ -116,7 +116,7 @@ def test_no_line_is_printed_that_settles_nothing():
     ],
 )
 def test_the_metric_of_the_line_is_what_a_training_prints(column, printed):
-    """Optuna's own column is none: a name to fill in, which a note says."""
+    """Optuna's own column is none: it becomes a name to fill in, with a note."""
     rows = [
         {"weight_decay": row["weight_decay"], "seed": 0, column: row["val_loss"]}
         for row in ONE_SEED

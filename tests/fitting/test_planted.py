@@ -12,7 +12,7 @@ import dwindle
 CLAIMS = ("optimum", "at most", "at least")
 MOST_BY_NOISE, LEAST_FOUND = 0.10, 0.90
 EFFECT = 4  # standard errors
-SURE = 2.6  # standard errors of a rate: 30 kinds are looked at
+SURE = 2.6  # standard errors of a rate: 30 kinds are checked
 
 
 def claims(name, *, effect, draws):

@@ -26,7 +26,7 @@ COMMA = [{k: str(v).replace(".", ",") for k, v in row.items()} for row in ROWS]
 
 
 class Frame:
-    """What a DataFrame of pandas looks like from outside."""
+    """A DataFrame of pandas, as far as it is read."""
 
     def to_dict(self):
         """Return columns, each by its index."""
@@ -70,7 +70,7 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         fit = dwindle.fit(str(file))
         found[name] = (round(fit.value, 9), fit.cells[0].seeds)
-        # Every byte is a letter in Latin-1: that it was read so is said.
+        # Every byte is a letter in Latin-1: that it was read so is noted.
         assert bool(read_results(file).remarks) == ("é" in name or "comma" in name)
     assert found == dict.fromkeys(TEXTS, (round(BEST, 9), 3))
     assert dwindle.fit(Frame()).value == pytest.approx(BEST)
@@ -262,7 +262,7 @@ def test_what_is_no_table_is_refused(data, tmp_path, capsys):
 
 
 def test_parquet_is_read_by_what_is_there(tmp_path, monkeypatch):
-    """Polars or pyarrow give its columns; where nothing reads it, that is said."""
+    """Polars or pyarrow give its columns; without either there is an error."""
     file = tmp_path / "results.parquet"
     file.write_bytes(b"PAR1....")
     columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
@@ -310,7 +310,7 @@ def test_names_of_columns_never_act(tmp_path, capsys, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json"]
 
 
-def test_columns_that_may_be_several_are_asked_for():
+def test_ambiguous_columns_are_refused():
     """Two decays or two losses that are alike: both are named."""
     rows = [{"wd": 1, "l2": at, "loss": 2, "wd_": 3} for at in range(3)]
     assert dwindle.fit(rows).columns.knob == "l2"

@@ -87,11 +87,11 @@ class Cell:
 
         return loss, self.best + shift
 
-    def design(self, **asked):
-        """Return what somebody asks who knows the best λ up to two decades."""
+    def design(self, **changes):
+        """Return the design of a user who expects the best λ within two decades."""
         half = DECADES / 2 * math.log(10)
         low, high = math.exp(self.best - half), math.exp(self.best + half)
-        return Design(**({"low": low, "high": high, "trainings": MOST} | asked))
+        return Design(**({"low": low, "high": high, "trainings": MOST} | changes))
 
 
 def _cells():
@@ -119,8 +119,8 @@ class Searched(NamedTuple):
 def search(loss, truth, design):
     """Search to the end."""
     points = []
-    while asked := next_points(points, design).points:
-        points += [Point(x=x, seed=s, loss=loss(x, s)) for x, s in asked]
+    while proposed := next_points(points, design).points:
+        points += [Point(x=x, seed=s, loss=loss(x, s)) for x, s in proposed]
     found = read_out(points, design)
     return Searched(
         trainings=len(points),

@@ -94,7 +94,7 @@ def test_intervals_of_the_optimum_cover_the_truth(kind, noise, count):
         {"seeds": 3},
         {"seeds": 8},
         # The floor leads: it is there for real curves, whose shape between grid points
-        # no one knows; these simulated ones are smoother than that.
+        # is unknown; these simulated ones are smoother than that.
         {"noise": 0.3},
         {"seeds": 8, "dead": 0.02},
         {"seeds": 8, "dead": 0.08},
@@ -128,7 +128,7 @@ def test_intervals_cover_where_the_left_side_explodes(count):
 
 
 def found_to_matter(drawn):
-    """The share of curves on which decay is said to matter."""
+    """The share of curves on which decay is found to matter."""
     return np.mean([judge_whether_decay_matters(c).matters == "yes" for c, _ in drawn])
 
 
@@ -196,7 +196,7 @@ def test_intervals_of_the_exponent_cover_the_truth(scatter, count):
             own = 5 * number + j
             ((curve, truth),) = curves(POPULATIONS[name], 1, seed=1000 + own)
             measured = measure_optimum(curve, generator_seed=own)
-            # The law: whatever the shift of this cell, its optimum lies on the line.
+            # The law: with any shift of this cell, its optimum lies on the line.
             place = measured.log_decay - 0.8 * x[j] + off[j] - truth
             draws = measured.draws + place - measured.log_decay
             optima.append(replace(measured, log_decay=place, draws=draws))

@@ -25,7 +25,7 @@ def slack(share, count):
 def quick_or_full(quick, full):
     """A test's numbers in the quick run, and in the full one."""
     return pytest.mark.parametrize(
-        "asked", [quick, pytest.param(full, marks=pytest.mark.full)], ids=["few", "all"]
+        "size", [quick, pytest.param(full, marks=pytest.mark.full)], ids=["few", "all"]
     )
 
 
@@ -43,9 +43,9 @@ def test_the_best_decay_is_found_within_a_quarter_by_25_trainings():
 
 
 @quick_or_full((QUICK, 9), (CELLS, 60))
-def test_a_search_stops_soon_and_close_with_an_interval_that_holds(asked):
+def test_a_search_stops_soon_and_close_with_an_interval_that_holds(size):
     """After 23 trainings (a network of convolutions: 28); decay is found to matter."""
-    which, count = asked
+    which, count = size
     searched = {
         cell.name: [
             search(*cell.replicate(number), cell.design()) for number in range(count)
@@ -66,9 +66,9 @@ def test_a_search_stops_soon_and_close_with_an_interval_that_holds(asked):
 
 
 @quick_or_full((QUICK, [0.25], 6), (CELLS, [0.5, 0.25], 40))
-def test_intervals_of_shallow_dips_hold_the_best_decay(asked):
+def test_intervals_of_shallow_dips_hold_the_best_decay(size):
     """Where the noise is as it was and decay gains a quarter, intervals hold, too."""
-    which, shares, count = asked
+    which, shares, count = size
     ends = [
         search(*cell.replicate(count * at + n), cell.design(trainings=25))
         for at, cell in enumerate(c.shallower(s) for c in which for s in shares)
@@ -106,22 +106,22 @@ def without_effect(number):
 
 
 @quick_or_full(9, 250)
-def test_decay_without_an_effect_is_rarely_said_to_matter(asked):
-    """Decay without an effect is said to matter in a tenth of searches at most."""
+def test_decay_without_an_effect_is_rarely_found_to_matter(size):
+    """Decay without an effect is found to matter in a tenth of searches at most."""
     design = Design(low=1e-4, high=0.5, trainings=40)
     claimed = [
         search(without_effect(number), 0.0, design).matters == "yes"
-        for number in range(asked)
+        for number in range(size)
     ]
-    assert np.mean(claimed) <= 0.1 + slack(0.1, asked)
+    assert np.mean(claimed) <= 0.1 + slack(0.1, size)
 
 
 @pytest.mark.parametrize("shares_seed", [True, False])
 @quick_or_full(3, 8)
-def test_whether_seeds_pair_is_seen_after_five_seeds(shares_seed, asked):
-    """Seeds that pair [29 of 48] and that do not [39 of 48] are seen to; few wrong."""
+def test_whether_seeds_pair_is_seen_after_five_seeds(shares_seed, size):
+    """Found of seeds that pair [29 of 48] and that do not [39 of 48]; few are wrong."""
     seen = []
-    for number, cell in enumerate([*CELLS] * asked):
+    for number, cell in enumerate([*CELLS] * size):
         loss, truth = cell.replicate(number, shares_seed=shares_seed)
         seen.append(search(loss, truth, cell.design(trainings=21, within=1.14)).paired)
     count, share = len(seen), 0.6 if shares_seed else 0.8

@@ -187,8 +187,8 @@ def test_no_gain_is_above_all_of_the_loss(seed, seeds):
     assert max(saved.value, saved.high) <= 1
 
 
-def test_what_would_tell_is_a_number_of_seeds():
-    """Twice the t quantile below the mean: with so many seeds the noise is overcome."""
+def test_seeds_needed_are_those_that_overcome_the_noise():
+    """With so many seeds the mean is twice the t quantile; with one fewer it is not."""
     gains = np.array([0.1, -0.05, 0.2, 0.0, 0.1])
     needed = seeds_needed(gains)
     for seeds, is_enough in ((needed, True), (needed - 1, False)):
@@ -218,7 +218,7 @@ VERDICTS = {
 
 
 def test_each_kind_of_curve_has_its_verdict():
-    """A paired gain matters; noise, two seeds and no reference tell nothing."""
+    """A paired gain matters; noise, two seeds and no reference leave it open."""
     judged = {
         name: judge_whether_decay_matters(curve_of(losses, without))
         for name, (losses, without, _) in VERDICTS.items()

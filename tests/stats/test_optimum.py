@@ -170,7 +170,7 @@ def test_draws_of_parabolas_are_student_t_around_the_mean_of_their_minima(seeds)
     draws = draw_optima(curve, draws=40000)
     half = half_width(minima)
     found = np.quantile(draws - minima.mean(), (0.05, 0.95))
-    # 40000 draws know a quantile of t with 2 degrees of freedom to about 2 %.
+    # 40000 draws give a quantile of t with 2 degrees of freedom to about 2 %.
     assert found == pytest.approx([-half, half], rel=0.05)
     assert (draw_optima(curve, draws=40000) == draws).all()
     assert (draw_optima(curve, draws=40000, generator_seed=5) != draws).any()

@@ -67,9 +67,9 @@ def test_toy_settings_move_no_single_pass_exponent():
         for each in (measured, measured.without(own))
     ]
     # Repetition is no part of a single pass.
-    asked = [at for at, base in enumerate(BASES) if base != "repetition"]
+    others = [at for at, base in enumerate(BASES) if base != "repetition"]
     assert own.any()
-    assert np.abs(both[0] - both[1])[asked].max() < 0.1
+    assert np.abs(both[0] - both[1])[others].max() < 0.1
 
 
 def test_moments_keep_ninety_percent():

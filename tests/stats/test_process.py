@@ -77,7 +77,7 @@ def test_lower_walls_keep_the_order_of_a_seed():
 
 
 def test_minima_of_many_curves_are_those_of_each():
-    """Places that need no look, for many curves, change no minimum."""
+    """Places that are skipped, for many curves, change no minimum."""
     x, y, seeds = trainings(pairs=True, alike=False)
     process = fit_processes(x, y, seeds).processes[0]
     for spread in (1e-6, 1e-3, 1.0):
@@ -102,8 +102,8 @@ def test_a_search_of_hundreds_is_read_a_few_times(monkeypatch):
     search._fitted.cache_clear()
     design, points = Design(low=1e-3, high=1, within=1.0001, trainings=400), []
     noise = np.random.default_rng(0).normal
-    while asked := next_points(points, design).points:
-        for x, seed in asked:
+    while proposed := next_points(points, design).points:
+        for x, seed in proposed:
             loss = math.exp(0.05 * (max(x, -9) + 4) ** 2 + noise(0, 0.1))
             points.append(Point(x=x, seed=seed, loss=loss))
     assert len(points) == 400

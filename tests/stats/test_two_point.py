@@ -27,7 +27,7 @@ def bowl(x, seed, *, best=0.02):
 
 
 def run(loss, design=RANGE, *, points=(), at_once=None):
-    """Search to the end; with ``at_once``, ask again after every so many trainings."""
+    """Search to the end; with ``at_once``, so many trainings of each proposal run."""
     points = list(points)
     while not (proposal := next_points(points, design)).stopped_because:
         for x, seed in proposal.points[:at_once]:
@@ -41,8 +41,8 @@ def ended():
     return run(bowl)
 
 
-def test_it_ends_near_the_best_decay_with_an_interval_that_was_asked_for(ended):
-    """In whatever order trainings end, and wherever the search was interrupted."""
+def test_it_ends_near_the_best_decay_with_the_required_interval(ended):
+    """In any order of the trainings' ends, and wherever the search was interrupted."""
     points, stopped = ended
     found = read_out(points, RANGE)
     assert stopped == "within"
@@ -186,7 +186,7 @@ def test_seeds_with_an_optimum_each_widen_the_interval(number):
 
 
 def trained_as_pairs(loss, first):
-    """Seed 0 at the places of a first look, four at a pair, and all without decay."""
+    """Seed 0 at the places of a grid, four at a pair, and all without decay."""
     rows = {0: (*first, NO_DECAY)}
     rows |= dict.fromkeys((1, 2, 3, 4), (-3.5, -2.3, NO_DECAY))
     return [
@@ -224,7 +224,7 @@ def test_a_gain_has_its_interval_by_the_seeds_that_trained_both():
 
 
 @pytest.mark.parametrize("shift", [0.0, -10.0])
-def test_decay_that_only_hurts_is_said_to_hurt_as_much_as_it_does(shift):
+def test_decay_that_only_hurts_is_found_to_hurt_as_much_as_it_does(shift):
     """Against a planted rise, as a share and in units of a metric below zero."""
 
     def rise(x):
@@ -261,7 +261,7 @@ def flat(k, spread):
 
 
 def test_where_nothing_is_ruled_out_no_end_is_named_and_the_search_goes_on():
-    """Of flat losses none ends at an edge, and those that cannot tell take all."""
+    """With flat losses none ends at an edge; undecided searches use all trainings."""
     design = Design(low=1e-3, high=1.0, trainings=40)
     faults, undecided = [], 0
     for k, spread in [(k, spread) for k in range(6, 10) for spread in (0.01, 0.04)]:
@@ -278,9 +278,9 @@ def test_where_nothing_is_ruled_out_no_end_is_named_and_the_search_goes_on():
     assert undecided
 
 
-def test_the_seeds_that_would_tell_are_about_those_that_do():
-    """With as many further seeds as it asks for, a real gain of 3 % is mostly seen."""
-    design, told = Design(low=1e-3, high=1.0, trainings=25, within=1.15), []
+def test_the_seeds_needed_are_about_those_that_decide():
+    """With as many further seeds as are needed, a real gain of 3 % is mostly seen."""
+    design, ended = Design(low=1e-3, high=1.0, trainings=25, within=1.15), []
     for k in range(9):
 
         def loss(x, seed, noise=flat(k, 0.03)):  # noqa: B008 of this k
@@ -291,14 +291,14 @@ def test_the_seeds_that_would_tell_are_about_those_that_do():
         if needed is not None and needed <= 25:  # more take long
             longer = replace(design, trainings=25 + 3 * needed)
             points, _ = run(loss, longer, points=points)
-            told.append((needed, read_out(points, longer).matters))
-    seen = [matters for _, matters in told].count("yes")
-    assert len(told) >= 3, told
-    assert seen >= 0.6 * len(told), told
+            ended.append((needed, read_out(points, longer).matters))
+    seen = [matters for _, matters in ended].count("yes")
+    assert len(ended) >= 3, ended
+    assert seen >= 0.6 * len(ended), ended
 
 
 def test_noise_keeps_no_search_from_extending_its_range():
-    """At an edge pairs go on beyond it before they look for another minimum inside."""
+    """At an edge pairs go on beyond it before they search a second minimum inside."""
     design = Design(low=1e-3, high=1.0, trainings=40)
     for side in (-1, 1):
 
@@ -343,7 +343,7 @@ def test_losses_that_are_not_positive_are_read_on_their_own_scale():
 
 
 def test_trainings_that_share_nothing_are_replicates():
-    """None is said to pair; pairs lie wider apart, for noise is all there is."""
+    """They are not paired; pairs lie wider apart, for noise is all there is."""
     design = Design(low=1e-4, high=1.0, paired=False, trainings=60)
     noise = np.random.default_rng(3)
     points, _ = run(
@@ -353,6 +353,6 @@ def test_trainings_that_share_nothing_are_replicates():
     found = read_out(points, design)
     assert found.paired is False
     assert found.low < 0.02 * math.exp(0.2 * 0.2) < found.high
-    last = points[-1].seed - 1  # the first ones look for a second minimum
+    last = points[-1].seed - 1  # the first ones search a second minimum
     pairs = [sorted(p.x for p in points if p.seed == last - n)[-2:] for n in range(3)]
     assert np.diff(pairs) == pytest.approx(2.4)

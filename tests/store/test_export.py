@@ -1,4 +1,4 @@
-"""An export says what its store says, in as many bytes each time, and nothing else."""
+"""An export has the content of its store, in as many bytes each time, and no more."""
 
 import gzip
 import json
@@ -44,7 +44,7 @@ def stored(tmp_path):
 
 @pytest.mark.parametrize("metric", ["loss", "error"])
 def test_an_export_has_the_findings_of_its_store(stored, tmp_path, metric):
-    """By either metric; only the machine is not told."""
+    """By either metric; only the machine is left out."""
     path = tmp_path / "tiny.json.gz"
     write_export(stored, path)
     again = findings_of(judged_by(read_export(path), metric))

@@ -83,7 +83,7 @@ def test_what_is_no_number_is_a_status_or_missing(path):
         store.plan([first, second])
         store.commit([(first, DIVERGED), (second, wild)], seconds=0.1)
         assert store.outcome(first) == DIVERGED
-        # A study can be looked at while it is written.
+        # A study can be read while it is written.
         found = dict(read_study(path).rows)
         for status, loss in (("ok", float("nan")), ("ok", None), ("diverged", 0.3)):
             outcome = Outcome(status=status, steps=4, seconds=0.1, loss=loss)
@@ -171,7 +171,7 @@ def test_a_lock_never_writes_into_another_file(path, link):
     """A lock file that is a link, or somebody's own file, is refused and stays."""
     path.parent.mkdir()
     victim, lock = path.with_name("victim"), path.with_name("tiny.db.lock")
-    # A second name of a file is refused although it looks like a lock of ours.
+    # A second name of a file is refused although its text is that of a lock of ours.
     precious = "process of mine" if link == "hard" else "precious data"
     victim.write_text(precious)
     if link == "symbolic":
@@ -225,7 +225,7 @@ def test_what_is_no_store_is_refused_and_stays(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_keeps_what_was_committed(path):
-    """No room: an error that says so, earlier packs intact, the same pack later."""
+    """No room: an error with the reason, earlier packs intact, the same pack later."""
     first, second = trained(trials()[:2]), trained(trials()[2:])
     with opened(path) as store:
         store.plan(trials())
@@ -283,7 +283,7 @@ SHELL = "cosine; touch PASTED #"
 )
 def test_a_forged_study_is_refused(kept, column, change):
     """Lines to copy come from a study: its facts are checked, hashes or not."""
-    # Changed as a program that knows the hashes would.
+    # Changed as a program that computes the hashes would.
     with closing(sqlite3.connect(kept)) as db, db:
         db.row_factory = sqlite3.Row
         row = dict(db.execute("SELECT * FROM study").fetchone())
@@ -312,7 +312,7 @@ def test_each_failure_of_sqlite_and_of_the_system_has_its_error(tmp_path):
         sqlite3.SQLITE_CORRUPT: StoreDamagedError,
         sqlite3.SQLITE_ERROR: StoreDamagedError,
     }.items():
-        error = sqlite3.OperationalError("as SQLite says it")
+        error = sqlite3.OperationalError("as SQLite reports it")
         error.sqlite_errorcode = code
         causes[error] = kind
 
@@ -384,9 +384,9 @@ def test_an_empty_store_of_the_first_schema_is_begun(path):
 
 
 def test_a_store_in_a_read_only_place_is_read_and_not_written(kept, tmp_path):
-    """Of either schema: a report needs no room, and a study is told what it needs.
+    """Of either schema: a report needs no room; the error of a study has what it needs.
 
-    In a folder that nobody may enter both are denied, as the system says it.
+    In a folder that nobody may enter both are denied, with the error of the system.
     """
     shutil.copy(DATA / "store_schema_1.db", kept.with_name("old.db"))
     both = kept, kept.with_name("old.db")

@@ -1,4 +1,4 @@
-"""A study as a user runs it, in processes of its own that can be watched and killed."""
+"""A study as a user runs it, in separate processes that can be watched and killed."""
 
 import contextlib
 import os
@@ -74,7 +74,7 @@ class Running:
 
 
 def wait_until(holds):
-    """Ask until something holds or patience ends; tell whether it does."""
+    """Check until something holds or patience ends; return whether it does."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         if holds():

@@ -1,4 +1,4 @@
-"""Backends: the same outcomes wherever packs train, whatever happens to a worker."""
+"""Backends: the same outcomes wherever packs train and however a worker ends."""
 
 import os
 import signal
@@ -35,9 +35,9 @@ from dwindle.study.worker import stacked_version
 
 def works():
     """The packs of the tiny study, one for each seed of each cell."""
-    asked = problem(tiny.SPEC.problem)
-    trials = round_trials(tiny.SPEC, asked, lambda _: None, number=0)
-    packs = packs_from_trials(trials, asked, lambda _: tiny.SPEC.points + 1)
+    digits = problem(tiny.SPEC.problem)
+    trials = round_trials(tiny.SPEC, digits, lambda _: None, number=0)
+    packs = packs_from_trials(trials, digits, lambda _: tiny.SPEC.points + 1)
     return [pack.trials for pack in packs]
 
 
@@ -79,9 +79,9 @@ class BackendContract:
         for trial, outcome in found.items():
             assert outcome.status == ("error" if trial.seed == 1 else "ok")
             assert (outcome.loss is None) == (trial.seed == 1)
-        told = {outcome.error for outcome in found.values()} - {None}
-        assert len(told) == 1
-        assert "ZeroDivisionError" in told.pop()
+        errors = {outcome.error for outcome in found.values()} - {None}
+        assert len(errors) == 1
+        assert "ZeroDivisionError" in errors.pop()
         # What is raised crosses processes as a text: it may be what no pickle holds.
         with closing(self.made(engine_of(raise_odd))) as backend:
             found = outcomes(backend, works()[:1])
@@ -157,7 +157,7 @@ class TestProcesses(BackendContract):
                 trial for trials in works()[:2] for trial in trials
             }
 
-    def test_workers_that_cannot_start_are_told(self, tmp_path):
+    def test_workers_that_cannot_start_are_an_error(self, tmp_path):
         """Where every worker dies at once the study ends with what to do."""
         version = partial(die_at_start, marks=str(tmp_path), times=999)
         with (
@@ -227,7 +227,7 @@ def test_a_worker_needs_no_numpy_before_its_threads_are_set():
     assert found.split() == []
 
 
-def test_a_missing_torch_says_what_to_install(monkeypatch):
+def test_the_error_of_a_missing_torch_has_the_line_to_install_it(monkeypatch):
     """Without torch the error is the line to type; a fault of ours stays a fault."""
     monkeypatch.delitem(sys.modules, "dwindle.study.engine", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -213,7 +213,7 @@ def test_a_folder_that_others_write_to_is_not_trusted(fresh_cache, monkeypatch):
 def test_training_goes_on_without_a_compiler(
     monkeypatch, caplog, variable, value, reason
 ):
-    """Without compiled steps training gets slower: a warning says why."""
+    """Without compiled steps training gets slower: a warning has the reason."""
     monkeypatch.setenv(variable, value)
     assert compiled.compiled_steps("float32") is None
     if reason is None:
@@ -226,7 +226,7 @@ def test_training_goes_on_without_a_compiler(
     "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.full)]
 )
 def test_options_of_the_user_change_no_sum(tmp_path, monkeypatch, dtype):
-    """A compiler that is asked to be careless is not: stores are pooled by engine.
+    """Options for careless sums have no effect: stores are pooled by engine.
 
     CC may hold options, as make allows, and is another build with them.
     """

@@ -1,4 +1,4 @@
-"""The driver: a study is trained once, carried on after anything, and told truly."""
+"""The driver: a study is trained once, resumes after any stop, and reports progress."""
 
 import os
 import signal
@@ -42,8 +42,9 @@ def store(tmp_path):
     return tmp_path / "tiny.db"
 
 
-def run(store, backend=None, spec=tiny.SPEC, told=None, memory_bytes=None):
-    run_study(spec, store, backend or Inline(pretended.PRETENDED), told, memory_bytes)
+def run(store, backend=None, spec=tiny.SPEC, on_progress=None, memory_bytes=None):
+    backend = backend or Inline(pretended.PRETENDED)
+    run_study(spec, store, backend, on_progress, memory_bytes)
 
 
 def test_a_study_is_trained_once(store, recording, noted):
@@ -66,14 +67,14 @@ def test_a_study_is_trained_once(store, recording, noted):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_keeps_what_is_finished(store, recording, noted, number):
-    """Interrupted, a study says what it has; the same command trains the rest."""
+    """Interrupted, a study reports what it has; the same command trains the rest."""
 
-    def told(progress):
+    def interrupt(progress):
         if 0 < progress.trained < progress.planned:
             os.kill(os.getpid(), number)
 
     with pytest.raises(StudyStoppedError) as stopped:
-        run(store, recording, told=told, memory_bytes=ROOM)
+        run(store, recording, on_progress=interrupt, memory_bytes=ROOM)
     assert 0 < stopped.value.trained < stopped.value.planned == ALL
     assert stopped.value.exit_code == 130
     part = read_study(store)
@@ -86,11 +87,11 @@ def test_ctrl_c_keeps_what_is_finished(store, recording, noted, number):
 
 
 def test_a_second_ctrl_c_ends_at_once(store, monkeypatch):
-    """Whoever presses Ctrl-C twice does not wait for anything to be put in order."""
+    """After a second Ctrl-C nothing is put in order first."""
     ends = []
     monkeypatch.setattr(os, "_exit", ends.append)
 
-    def told(progress):
+    def interrupt(progress):
         if progress.trained:
             try:
                 os.kill(os.getpid(), signal.SIGINT)
@@ -99,7 +100,7 @@ def test_a_second_ctrl_c_ends_at_once(store, monkeypatch):
                 raise
 
     with pytest.raises(StudyStoppedError) as stopped:
-        run(store, told=told)
+        run(store, on_progress=interrupt)
     assert stopped.value.store == str(store)
     assert ends == [130]
 
@@ -126,19 +127,19 @@ def test_an_edge_is_extended_and_resumed(tmp_path, store):
     assert whole.planned == len(whole.rows) == ALL * 11 // 5
     again = tmp_path / "again.db"
 
-    def told(progress):
+    def interrupt(progress):
         if progress.trained > ALL:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(StudyStoppedError) as stopped:
-        run(again, Inline(engine), told=told)
+        run(again, Inline(engine), on_progress=interrupt)
     assert ALL < stopped.value.trained == len(read_study(again).rows) < whole.planned
     run(again, Inline(engine))
     assert read_study(again).rows == whole.rows
 
 
 def test_more_seeds_train_only_the_new_ones(store, recording, noted):
-    """A grown study keeps every training that it still asks for."""
+    """A grown study keeps every training that it still needs."""
     run(store, recording)
     run(store, recording, tiny.changed(seeds=3))
     assert len(noted) == len(set(noted)) == ALL * 3 // 2
@@ -148,7 +149,7 @@ def test_progress_counts_what_there_is(store):
     """Listeners hear a rising count, what failed, and the end."""
     heard = []
     backend = Inline(pretended.engine_of(pretended.fail_on_seed_1))
-    run(store, backend, told=heard.append, memory_bytes=ROOM)
+    run(store, backend, on_progress=heard.append, memory_bytes=ROOM)
     counts = [progress.trained for progress in heard]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (0, ALL)

@@ -171,7 +171,7 @@ def test_an_outcome_does_not_depend_on_the_pack(way):
     trials = [make_trial(0.01 * i, i % 3) for i in range(9)]
     together = train(trials, "float32")
     assert train(trials, "float32") == together
-    # In the order of the trials, whatever it is.
+    # In the order of the trials, even an unsorted one.
     double, backwards = train(trials), train(trials[::-1])[::-1]
     for one, other in zip(double, backwards, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=CLOSE)

@@ -69,7 +69,7 @@ def words(folder):
 
 
 class Sleepy:
-    """A study in processes of its own; its outcomes are those of any other engine."""
+    """A study in separate processes; its outcomes are those of any other engine."""
 
     def started(self, folder):
         return Running.started(folder / "study.db", code=SLEEPY)
@@ -111,7 +111,7 @@ def rows(store):
 
 
 def found(store):
-    """All that a study says but how long it took."""
+    """All that a study reports but how long it took."""
     study = read_study(store)
     untimed = [(trial, replace(outcome, seconds=0.0)) for trial, outcome in study.rows]
     return replace(findings_of(study), seconds=0.0), untimed
@@ -168,7 +168,7 @@ def test_ctrl_c_in_a_terminal_saves(tmp_path, kind):
     assert "Traceback" not in err
     if isinstance(kind, Real):
         assert "study.db" in err
-        assert "StudyStoppedError" in out  # with --json a program is told, too
+        assert "StudyStoppedError" in out  # with --json a program gets it, too
     assert study.left() == []
     assert not (tmp_path / "study.db.lock").exists()
     read = read_study(tmp_path / "study.db")

@@ -1,4 +1,4 @@
-"""The plan: which trainings a study asks for, in what packs, and when a grid grows."""
+"""The plan: the trainings of a study, in what packs, and when a grid grows."""
 
 import math
 from dataclasses import replace
@@ -133,9 +133,9 @@ def valley(best):
 @pytest.mark.parametrize("points", [3, 4, 5, 7])
 @pytest.mark.parametrize("best", [4.5e-3, 1e-2, 3.3e-2])
 def test_a_coarse_grid_is_filled_around_its_best_decay(points, best):
-    """Whatever the grid, five decays a third of a decade apart end up around the best.
+    """From any grid, five decays a third of a decade apart end up around the best.
 
-    An optimum read from wider gaps is wrong, with an interval that does not know it.
+    An optimum read from wider gaps is wrong, with an interval that is too narrow.
     """
     rounds = decays_of_rounds(changed(low=1e-5, high=1e-1, points=points), valley(best))
     tried = sorted(decay for added in rounds for decay in added if decay)

@@ -124,7 +124,7 @@ def test_without_files_the_way_to_get_them_is_named(tmp_path, monkeypatch):
 
 
 def test_damaged_files_are_refused(tmp_path):
-    """A file that is not what its header says is an error, never wrong numbers."""
+    """A file that does not match its header is an error, never wrong numbers."""
     for name, content, must in [
         ("a", b"not idx at all", "an IDX file of unsigned bytes"),
         ("b", b"\0\0", "an IDX file of unsigned bytes"),
@@ -146,7 +146,7 @@ def test_damaged_files_are_refused(tmp_path):
 def test_what_a_seed_draws_holds_each_sample_once(seed, epoch, one, other):
     """Subsets of a seed are nested; an epoch and a split are permutations.
 
-    The split is on a stream of its own, and another seed's is another.
+    The split is on a separate stream, and another seed's is another.
     """
     small, large = sorted((one, other))
     subset = training_subset(seed, 100, large).tolist()

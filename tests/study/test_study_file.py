@@ -60,7 +60,7 @@ def test_a_good_file_is_a_study(tmp_path):
     )
     tables = spec.as_tables()
     assert type(spec).from_tables(plain_tables(tables), "another name") == spec
-    # A list in TOML is the pair that Adam wants, and a name may be given.
+    # A list in TOML is the pair that Adam takes, and a name may be given.
     text = changed('"sgd"  ', '"adamw"\nbetas = [0.9, 0.99]')
     text = changed("seeds = 5", 'seeds = 5\nname = "mine"', text)
     spec = read(tmp_path, changed("momentum = 0.9\n", "", text))

@@ -32,7 +32,7 @@ _EXACT = 3  # digits of a value
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Fit(Shown):
-    """What results say: cells with their best weight decay, exponents over scale.
+    """What results show: cells with their best weight decay, exponents over scale.
 
     ``knob`` is the column of the weight decay and ``typed_into`` the place that it is
     typed into, as far as is known; ``command`` is the line that trains what would
@@ -149,7 +149,7 @@ def _answer(cell: FittedCell, name: str) -> str:
 
 
 def _seeds_wanted(needed: int, *, noise_known: bool, verb: str = "") -> str:
-    """Return how many seeds would tell; before any noise shows, would show it."""
+    """Return how many seeds would settle it; before any noise shows, would show it."""
     more = f"{counted(needed, 'more paired seed')} would"
     return f"about {more}{verb}" if noise_known else f"{more} show the noise"
 
@@ -159,7 +159,7 @@ def _difference(pair: Compared) -> str:
     found = pair.found
 
     def written(value: float) -> str:
-        # A percentage has its usual places; of what has a unit nobody knows the size.
+        # A percentage has two places; a difference in a unit may be of any size.
         return fixed(100 * value) if pair.is_share else number(value, digits=_EXACT)
 
     by = f"{written(pair.by)}{' %' if pair.is_share else ''}"

@@ -1,4 +1,4 @@
-"""A cell as a search has it: its trainings as points, and what they say between λ."""
+"""A cell as a search has it: its trainings as points, and what they show between λ."""
 
 import math
 from collections import Counter
@@ -19,10 +19,10 @@ MOST_POINTS = 400  # of a Gaussian process that is read once for every seed
 def read_between(losses: CellLosses, curve: Curve, optimum: Optimum) -> Optimum:
     """Return an optimum on a coarse grid with the limits that its losses allow."""
     # On such a grid the recipe of a study stops at the neighbors of the lowest λ. The
-    # process that reads a search knows how smooth curves are, and seeds pair in it.
+    # process that reads a search takes curves to be smooth, and pairs seeds.
     if not optimum.coarse:
         return optimum
-    # What diverged is a wall, or missing: both are seen to elsewhere.
+    # What diverged is a wall, or missing: both are handled elsewhere.
     points = [each for each in seed_points(losses) if each.loss is not None]
     if len(points) > MOST_POINTS:
         # Means of seeds are as good as seeds, where there are plenty.

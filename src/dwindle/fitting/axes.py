@@ -27,7 +27,7 @@ def fit_axes(
 
     Along an axis everything else is the same: of several such rows of cells the longest
     counts. Decays of a knob that runs backwards (C) are 1/C here. The update ``family``
-    of the knob decides which rules are held against it.
+    of the knob decides which rules are compared with it.
     """
     axes = []
     for name in dict.fromkeys(name for each in fitted for name in each.cell.scale):
@@ -68,7 +68,7 @@ def _cell(
         return typed if typed is None or not is_reversed else 1 / typed
 
     low, high = decay(cell.low), decay(cell.high)
-    # A rule knows these quantities only; another axis is one of the user's own.
+    # Rules are about these quantities only; any other axis is the user's.
     known = {k: v for k, v in {**fixed, **cell.scale}.items() if k in SCALES and v > 0}
     at_edge = optimum.at_edge if optimum else None
     # Not the value: no decay, which may be lowest, has no logarithm.

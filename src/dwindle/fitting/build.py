@@ -27,7 +27,7 @@ _MOST_CELLS = 60  # the largest; nobody reads more
 _USUAL = "torch.optim.AdamW"
 _GUESSED = f"{_USUAL} is a guess: --as KNOB names where the decay is typed."
 _OPTIMIZERS = {"sgd": "torch.optim.SGD", "adam": "torch.optim.Adam", "adamw": _USUAL}
-_ASKED = "A best weight decay"
+_BEST_DECAY = "A best weight decay"
 _CHOOSE = "Choose the columns: --knob, --metric; dwindle fit --help has all options."
 _POOL = (
     "Pool what does not matter to you with --ignore COLUMN, or choose rows with "
@@ -75,9 +75,9 @@ def fit_table(table: Results, choice: ColumnChoice) -> Fit:
         notes=tuple(_notes(table, columns, found, fitted)),
     )
     command, needed = _command(answer, choice.script)
-    # Of the place nothing else depends than rules and what is to be typed.
+    # Only the rules and the command depend on the place that decay is typed into.
     about = (note,) if note and (axes or command) else ()
-    # What the line needs comes first: it may be all that anybody reads.
+    # Notes on the command come first: they may be all that a user reads.
     return replace(answer, command=command, notes=(*needed, *answer.notes, *about))
 
 
@@ -91,13 +91,13 @@ def _largest(table: Results, columns: Columns, found: Sorted) -> list[CellRows]:
     if not found.cells:
         counts = listed([f"{count} {why}" for why, count in found.left_out.items()])
         why = f"No row of {clean(table.source)} is a finished training: {counts}."
-        raise RefusedError(_ASKED, why, _CHOOSE)
+        raise RefusedError(_BEST_DECAY, why, _CHOOSE)
     if not several and len(found.cells) > 1:
         why = (
             f"No two of {counted(len(found.cells), 'group')} of trainings that are "
             f"alike differ in the weight decay: {_differing(found, columns)}."
         )
-        raise RefusedError(_ASKED, why, _POOL)
+        raise RefusedError(_BEST_DECAY, why, _POOL)
     kept = sorted(
         several or found.cells, key=lambda cell: len(cell.trainings), reverse=True
     )[:_MOST_CELLS]

@@ -1,8 +1,8 @@
 """One cell of results: its best weight decay, and whether that is more than noise.
 
 Where seeds share their λ, losses are compared within a seed and the recipes of a study
-apply. Where they do not, every training has noise of its own, and a smooth curve is
-read. Which of the two holds is seen from the rows.
+apply. Where they do not, the noise of each training is independent, and a smooth curve
+is read. The rows show which of the two holds.
 """
 
 import math
@@ -56,17 +56,17 @@ _HIDDEN = "the noise hides whether decay gains anything"
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCell:
-    """What the trainings of one cell say.
+    """What the trainings of one cell show.
 
-    ``value`` is the weight decay as typed with the lowest loss (that of no decay where
-    every other one looks worse), ``low`` and ``high`` its 90 % limits: None where they
+    ``value`` is the weight decay with the lowest loss, as typed (no decay, where every
+    other one has a higher loss), ``low`` and ``high`` its 90 % limits: None where they
     are open or where nothing measures the noise. ``verdict`` is what may be claimed of
-    it: "does not help" where decay costs for sure, which is more than to gain nothing;
-    ``needed``, how many further seeds with both λ would settle a "cannot tell" (None
+    it: "does not help" where decay costs for sure, which is more than to gain nothing.
+    ``needed`` is how many further seeds with both λ would settle a "cannot tell" (None
     where no number is known; the fewest that show any noise where ``noise_known`` is
-    false). ``seeds_lost`` counts seeds that diverged at most λ, also where others
-    trained: they are left out. ``compared`` is
-    the best λ that was trained beside the second best, or the two that were chosen.
+    false). ``seeds_lost`` counts the seeds that are left out: they diverged at most of
+    their λ, even where others trained. ``compared`` is the best λ that was trained
+    beside the second best, or the two that were chosen.
     """
 
     scale: Mapping[str, float]
@@ -105,7 +105,7 @@ def fit_cell(
     is_reversed: bool = False,
     compare: Sequence[float] = (),
 ) -> Fitted:
-    """Find what the trainings of one cell say.
+    """Fit one cell: its best weight decay, and what may be claimed of it.
 
     Nothing is claimed that noise makes more often than once in ten. ``is_reversed`` is
     whether a larger number is less decay; ``compare`` has two decays as typed, or none.
@@ -155,8 +155,8 @@ def fit_cell(
 def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
     table = seed_table(losses, shared)
     used = table.seeds if table else 0
-    # A table of which most seeds fall out is no table: each seed has λ of its own. But
-    # where a λ has half of them it was losses that were missing, not λ.
+    # Where most seeds fall out of the table, the λ of each seed are others. But where
+    # one λ has half of the seeds, losses are missing, not λ.
     together = (of_seed.keys() & set(shared) for of_seed in losses.by_decay.values())
     is_full = table is None and 2 * max(map(len, together)) >= len(shared)
     is_sparse = len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared)
@@ -181,7 +181,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
     else:
         gains = {"low": table.gains_over(0), "high": table.gains_over(-1)}
         beaten = {end: _passes(each, _ERROR_AT_ENDS) for end, each in gains.items()}
-        # Both ends must be beaten, so the one that is beaten less says how many more.
+        # Both ends must be beaten: the smaller gain decides how many more seeds.
         weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
         cell = _judged_by_ends(cell, losses, beaten, walls, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)
@@ -194,7 +194,7 @@ def _generator_seed(cell: FittedCell) -> int:
 
 def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     """Read seeds that share few λ, such as those that dwindle find trained."""
-    # Their read-out knows a seed's level from two trainings. It compares no λ with an
+    # Their read-out needs two trainings for a seed's level. It compares no λ with an
     # end of the range, so that without λ = 0 nothing is claimed.
     points = seed_points(losses)
     if len(points) > MOST_POINTS:

@@ -1,4 +1,4 @@
-"""Which column is what: guessed from names and values, or chosen by who knows.
+"""Which column is what: guessed from names and values, or chosen by the caller.
 
 Trackers put a prefix before a name (``config/``, ``params.``, ``metrics.``), and
 people spell it their way; so names are compared by their bare letters.
@@ -14,7 +14,7 @@ from dwindle.fitting import names
 from dwindle.fitting.table import Results, Value, unfit
 from dwindle.wording import clean
 
-_LOOKED_AT = 1000  # filled cells that show whether a column holds numbers
+_SAMPLED = 1000  # filled cells that show whether a column holds numbers
 # How W&B, MLflow, Optuna and TensorBoard prefix what was set, and what came out.
 _SETTING = re.compile(
     r"^(?:config|params?|hparams?|hyperparameters|args)[./_ ]+", re.IGNORECASE
@@ -32,10 +32,10 @@ Pick = Sequence[str] | None
 class Columns:
     """What each column of a table is.
 
-    ``scale`` maps the quantity that a rule knows (or a name of one's own) to its
-    column, where its values differ; ``fixed`` has the quantities that do not differ.
-    ``settings`` are other hyper-parameters that differ between rows. ``unused`` are
-    columns that say nothing about a training, or come out of it.
+    ``scale`` maps a quantity that rules are about (or the name of any other number) to
+    its column, where its values differ; ``fixed`` has the quantities that do not
+    differ. ``settings`` are other hyper-parameters that differ between rows. ``unused``
+    are columns that neither set nor identify a training, such as its outcomes.
     """
 
     knob: str
@@ -65,8 +65,8 @@ class Columns:
 class ColumnChoice:
     """What the caller chose; what is None, or empty, is guessed.
 
-    ``cells`` are the columns that make a cell of their own each; ``ignore`` are those
-    whose differences are pooled on the caller's word; ``where`` has the values that
+    ``cells`` are the columns whose values make separate cells; ``ignore`` are those
+    whose values are pooled at the caller's request; ``where`` has the values that
     columns must have. The decay is ``typed_into`` a place of ``dwindle knobs``;
     ``script`` is the command that trains, and ``compare`` are two decays, or none.
     """
@@ -96,7 +96,7 @@ def find_columns(table: Results, choice: ColumnChoice) -> Columns:
     _refuse_two_roles(
         choice, written, {"--knob": knob, "--metric": metric, "--seed": seed}
     )
-    # What the caller wants to pool, or to have cells by, is no seed by its name.
+    # A column that the caller pools, or makes cells by, is not guessed to be the seed.
     placed = {named(each, written) for each in (*(choice.cells or ()), *choice.ignore)}
     free = [name for name in written if name not in {knob, metric, *placed}]
     seed = seed or _first(free, names.SEEDS)
@@ -270,7 +270,7 @@ def _rank_of_metric(name: str) -> tuple[int, int, int, int] | None:
 
 
 def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # noqa: FBT001 - a fact that may be unknown
-    """Return whether more is better: as chosen, as the file says, or by the name."""
+    """Return whether more is better: as chosen, as the file states, or by the name."""
     if maximize is not None:
         return maximize
     if table.maximize is not None and _bare(metric) == "value":
@@ -304,17 +304,17 @@ def _last(name: str) -> str:
 
 
 def _filled(column: Sequence[Value]) -> Iterator[Value]:
-    for each in column[:_LOOKED_AT]:
+    for each in column[:_SAMPLED]:
         if each is not None and each != "":
             yield each
 
 
 def read_value(value: Value) -> float | None:
-    """Return a cell as a number; None where it is no number, nan where it says so."""
+    """Return a cell as a number; None where it is none, NaN where "nan" is written."""
     if isinstance(value, str):
         return read_number(value)
     try:
-        return float(value)  # type: ignore[arg-type]  # TypeError is what we look for
+        return float(value)  # type: ignore[arg-type]  # TypeError is caught
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -90,7 +90,7 @@ class NoDecay:
 
 
 def where_none_is_lowest(all_losses: CellLosses) -> NoDecay | None:
-    """Return what decay costs, if no decay that was tried looks better than none."""
+    """Return what decay costs, if every decay that was tried has a higher mean loss."""
     # A λ at which one seed diverged may be the best for the others.
     ended = {
         decay: {seed: loss for seed, loss in row.items() if math.isfinite(loss)}
@@ -112,7 +112,7 @@ def where_none_is_lowest(all_losses: CellLosses) -> NoDecay | None:
     least, most = means[0], means[-1]
     if all_losses.log_scale:
         least, most = math.expm1(least), math.expm1(most)
-    # The luckiest of them: what is sure of it is surer of the others.
+    # The luckiest of them: what is certain of it is more certain of the others.
     luckiest = min(found, key=lambda each: each.mean)
     return NoDecay(
         is_sure=luckiest.verdict == "better", least=least, most=most, tried=len(found)

@@ -1,4 +1,4 @@
-"""dwindle.fit: results that somebody already has, and what they say of a decay."""
+"""dwindle.fit: the best weight decay from results that already exist."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from dwindle.fitting.answer import Fit
 
 
-def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
+def fit(  # noqa: PLR0913 - choices that are independent, all with defaults
     results: object,
     *,
     knob: str | None = None,
@@ -22,7 +22,7 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     script: Sequence[str] = (),
     compare: Sequence[float] = (),
 ) -> "Fit":
-    """Return what results that already exist say of the best weight decay.
+    """Find the best weight decay in results that already exist.
 
     Args:
         results: A path (CSV, JSON, JSONL, Parquet, SQLite of Optuna), a list of dicts,
@@ -30,8 +30,8 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         knob: Column of the weight decay; guessed when left out, as are the others.
         metric: Column of the loss or score.
         seed: Column of the seed.
-        cells: Columns that make a cell of their own for each of their values.
-        ignore: Columns whose differences are pooled, on your word.
+        cells: Columns whose values make separate cells.
+        ignore: Columns that do not matter: rows are pooled over their values.
         where: Values that columns must have.
         maximize: Whether more of the metric is better.
         typed_into: Where the weight decay is typed, as ``dwindle knobs`` has it: it

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dwindle.fitting.trainings import CellRows
 from dwindle.stats.curve import lost_seeds
 
-MOST_DECAYS = 1000  # of a random search; beyond, what cannot be told apart is one
+MOST_DECAYS = 1000  # of a random search; beyond, those a percent apart are merged
 _LAST_DIGITS = 1e-9  # exp(ln 0.1) is 0.10000000000000002
 
 
@@ -15,7 +15,7 @@ _LAST_DIGITS = 1e-9  # exp(ln 0.1) is 0.10000000000000002
 class CellLosses:
     """Losses by decay (0 without any) and seed, on the scale that is read.
 
-    Without those of ``lost`` seeds, which diverged whatever their decay was.
+    Those of ``lost`` seeds, which diverged at most of their decays, are left out.
     """
 
     rows: CellRows
@@ -120,7 +120,7 @@ class CellLosses:
         return [seed for seed, count in counts.items() if count > 1]
 
     def are_alike(self, seeds: Sequence[str]) -> bool:
-        """Return whether each of these seeds has one loss, whatever the decay."""
+        """Return whether each of these seeds has the same loss at every decay."""
         found: dict[str, set[float]] = {}
         for of_decay in self.by_decay.values():
             for seed, losses in of_decay.items():

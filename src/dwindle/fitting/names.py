@@ -10,7 +10,7 @@ from dwindle.plain import table_beside
 _FILE = table_beside(__file__)
 
 
-def _words(kind: str) -> frozenset[str]:
+def _names_of(kind: str) -> frozenset[str]:
     return frozenset(_FILE[kind].split())
 
 
@@ -18,25 +18,25 @@ KNOBS: Sequence[frozenset[str]] = [frozenset(each.split()) for each in _FILE["kn
 SCALES: Mapping[str, frozenset[str]] = MappingProxyType(
     {name: frozenset(each.split()) for name, each in _FILE["scales"].items()}
 )
-SEEDS = _words("seeds")
-STATUS = _words("status")
-PROGRESS = _words("progress")
-RUNS = _words("runs")
-BOOKKEEPING = _words("bookkeeping")
-SETTINGS = _words("settings")
-LOSSES = _words("losses")
-ERRORS = _words("errors")
-SCORES = _words("scores")
-SHARES = _words("shares")
-VALUES = _words("values")
-VALIDATION = _words("validation")
-TEST = _words("test")
-NO_METRIC = _words("no_metric")
-SUMMARY = _words("summary")
+SEEDS = _names_of("seeds")
+STATUS = _names_of("status")
+PROGRESS = _names_of("progress")
+RUNS = _names_of("runs")
+BOOKKEEPING = _names_of("bookkeeping")
+SETTINGS = _names_of("settings")
+LOSSES = _names_of("losses")
+ERRORS = _names_of("errors")
+SCORES = _names_of("scores")
+SHARES = _names_of("shares")
+VALUES = _names_of("values")
+VALIDATION = _names_of("validation")
+TEST = _names_of("test")
+NO_METRIC = _names_of("no_metric")
+SUMMARY = _names_of("summary")
 
 
 def larger_is_better(metric: str) -> bool | None:
-    """Return whether a metric is to be large by its name; None if that does not say.
+    """Return whether more of a metric is better, by its name; None if that is unclear.
 
     Example:
         >>> names = ("valAcc", "top-1", "neg_log_loss", "brier_score", "x")
@@ -45,13 +45,13 @@ def larger_is_better(metric: str) -> bool | None:
 
     """
     # A capital begins a word (valAcc); two may be one that is split (top-1), and a
-    # number behind a name says at which cut it was taken (map50).
+    # number behind a name is the cut at which it was taken (map50).
     apart = re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", metric)
     words = re.findall(r"[^\W_]+", apart.casefold())
-    said = {*words, *map("".join, pairwise(words))}
-    said |= {word.rstrip("0123456789") for word in said}
-    is_loss = not said.isdisjoint(LOSSES | ERRORS)
-    is_score = not said.isdisjoint(SCORES)
+    parts = {*words, *map("".join, pairwise(words))}
+    parts |= {part.rstrip("0123456789") for part in parts}
+    is_loss = not parts.isdisjoint(LOSSES | ERRORS)
+    is_score = not parts.isdisjoint(SCORES)
     # scikit-learn's names of losses with the sign of a score have three words or more;
     # neg_loss is that of negative examples.
     is_negative = words[:1] == ["neg"] and len(words) > 2  # noqa: PLR2004

@@ -1,7 +1,7 @@
 """A table of results from a file or from Python: CSV, JSON, Parquet, rows, a DataFrame.
 
-Text is read, never run: no pickle, no address, no formula. What a cell means is left to
-those who know its column; here only the shape of the table is found.
+Text is read, never run: no pickle, no address, no formula. What a cell means depends on
+its column, and is decided elsewhere; here only the shape of the table is found.
 """
 
 import ast
@@ -35,7 +35,7 @@ from dwindle.wording import clean, counted
 _LONGEST_CELL = 1 << 20  # a whole config in a cell; Python's csv stops at 131,072
 _DEEPEST = 5  # of nested settings that are written as config.optimizer.weight_decay
 _BRACKETS = 1000  # of a dictionary in a cell
-_LOOKED_AT = 200  # lines that show the delimiter
+_SAMPLED = 200  # lines that show the delimiter
 _DELIMITERS = ",;\t|"
 # 0,5 is a decimal comma; 1,234 may be either; a point elsewhere decides it.
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
@@ -57,7 +57,7 @@ def read_results(given: object, *, study: str | None = None) -> Results:
     source = f"the {type(given).__name__}"
     if hasattr(given, "to_dict") and not isinstance(given, Mapping):
         made = given.to_dict()
-        # pandas keys a column by its index; polars has columns of its own.
+        # pandas keys a column by its index; polars gives its own type of column.
         given = {
             str(name): list(getattr(column, "values", lambda c=column: c)())
             for name, column in made.items()
@@ -124,7 +124,7 @@ def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
     seen: Counter[str] = Counter()
     for name, column in zip(names, zip(*rows, strict=True), strict=True):
         # One that comes again is counted: loss, loss (2). An index that pandas wrote
-        # has no name, and nothing to say.
+        # has no name, and is dropped.
         seen[name] += 1
         if name:
             again = f" ({seen[name]})" if seen[name] > 1 else ""
@@ -158,8 +158,8 @@ def _rows_of(text: str, source: str, delimiter: str) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """Return what separates the cells: what cuts the first lines into the most."""
-    lines = list(islice(io.StringIO(text, newline=""), _LOOKED_AT))
+    """Return the delimiter: the one that cuts the first lines into the most cells."""
+    lines = list(islice(io.StringIO(text, newline=""), _SAMPLED))
 
     def cells(delimiter: str) -> tuple[bool, int]:
         try:
@@ -179,7 +179,7 @@ def _has_decimal_commas(
     with_comma = [each for each in texts if _DECIMAL_COMMA.fullmatch(each)]
     if any(not _THOUSANDS.fullmatch(each) for each in with_comma):
         return True
-    # Who separates by commas writes "1,234" in quotes for thousands.
+    # In a file separated by commas "1,234" in quotes has thousands.
     is_open = with_comma and delimiter != ","
     if is_open and not any(_DECIMAL_POINT.fullmatch(each) for each in texts):
         must = "clear about commas: a decimal sign, or one of thousands"
@@ -294,6 +294,6 @@ def _read_parquet(path: Path) -> Results:
 def _by_library(path: Path, read: Callable[[], object]) -> object:
     try:
         return read()
-    except Exception as error:  # noqa: BLE001 - each library has errors of its own
+    except Exception as error:  # noqa: BLE001 - each library has other errors
         got = clean(error, limit=80)
         raise unfit(str(path), "a Parquet file", got) from None

@@ -21,7 +21,7 @@ class Results:
     """Columns of equal length, as they were written.
 
     ``source`` is the path, or a word for what came from Python; ``maximize`` is known
-    only where the file says it. ``remarks`` are what a reader of the table must know.
+    only where the file states it. ``remarks`` are notes on how the table was read.
     """
 
     source: str

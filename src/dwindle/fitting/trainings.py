@@ -210,7 +210,7 @@ def _refuse_two_units(
     percents = [each for each in metric if 1 < each <= 100]  # noqa: PLR2004 - of all
     if not shares or not percents or min(percents) < _UNITS_APART * max(shares):
         return
-    # A percentage of 1 is another one than 0.91: an error that is small, or chance.
+    # Percentages far from the shares times 100 (1 beside 0.91) may be small errors.
     usual = 100 * median(shares)
     if min(percents) / _ALIKE <= usual <= max(percents) * _ALIKE:
         got = (
@@ -243,7 +243,7 @@ def _status(table: Results, columns: Columns) -> list[str]:
 
 
 def _numbers(column: Sequence[Value]) -> list[float | None]:
-    """Return a column as numbers; None where there is none, nan where it says so."""
+    """Return a column as numbers; None where there is none, NaN where it is written."""
     if not _all_plain(column):
         return [read_value(each) for each in column]
     read = {each: read_value(each) for each in set(column)}

@@ -150,11 +150,11 @@ def _completed(losses: FloatArray, absent: BoolArray) -> FloatArray:
 
 
 def lost_seeds(ended: Mapping[float, Mapping[Seed, Sequence[bool]]]) -> set[Seed]:
-    """Return seeds that diverged at most λ, also where others trained.
+    """Return seeds that diverged at most of their λ, even where others trained.
 
-    What diverges whatever λ is says nothing of it, and would take all λ from the other
-    seeds. First those that never trained, for with them every λ looks bad; then those
-    that diverged at most of the λ where less than half of the trainings did.
+    They are no evidence about λ, and would rule out every λ for the other seeds. First
+    those that never trained, for they count against every λ; then those that diverged
+    at more than half of the λ where less than half of the trainings did.
 
     Args:
         ended: λ -> seed -> whether each of its trainings there ended.
@@ -173,7 +173,7 @@ def lost_seeds(ended: Mapping[float, Mapping[Seed, Sequence[bool]]]) -> set[Seed
             if share < most_diverged or most_diverged == 1:
                 for seed, each in there.items():
                     of_seeds.setdefault(seed, []).append(all(each))
-        # Of a seed with one λ nobody knows which of the two is to blame.
+        # Where a seed has one λ, either of the two may be the cause.
         gone = {
             seed
             for seed, each in of_seeds.items()
@@ -187,7 +187,7 @@ def lost_seeds(ended: Mapping[float, Mapping[Seed, Sequence[bool]]]) -> set[Seed
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CurveReading:
-    """Losses of all seeds at one λ; ``beyond`` says that the grid ends before it."""
+    """Losses of all seeds at one λ; ``beyond`` if the grid ends before it."""
 
     values: FloatArray
     beyond: bool

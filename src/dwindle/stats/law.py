@@ -2,7 +2,7 @@
 
 ``ln λ* = a + Σ e_k ln(scale_k)`` over the cells that show a best λ, each with its own
 error, and a spread around the law that no number of seeds removes. Wide priors keep an
-exponent of two cells, or of none, from saying more than it can.
+exponent of two cells, or of none, from seeming certain.
 """
 
 import math
@@ -24,7 +24,7 @@ SPREAD = 0.12
 BEND = 0.15
 # A grid in place of an integral: the posterior is smooth in it.
 _SPREADS = np.linspace(0.0, 4.0 * SPREAD, 33)
-# Quantiles of a mixture are looked for on so many standard deviations, by halving.
+# Quantiles of a mixture are searched over so many standard deviations, by halving.
 _REACH, _HALVINGS = 12.0, 60
 _TAIL = 0.05  # on each side of a 90 % interval
 

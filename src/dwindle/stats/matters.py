@@ -26,7 +26,7 @@ ERROR_RATE = 0.05
 # A training and its neighbors, as far as they are there: the noise of one training goes
 # down by a third, and a curve at the usual spacing hardly changes.
 _WEIGHTS = (0.25, 0.5, 0.25)
-# A gain whose upper limit is below this share of the loss is nobody's reason to tune.
+# A gain whose upper limit is below this share of the loss is not worth tuning for.
 NEGLIGIBLE_SHARE = 0.02
 
 
@@ -36,7 +36,7 @@ class MattersVerdict:
 
     ``gain`` is in units of the loss; None where there is no loss without decay.
     ``seeds_needed`` is how many seeds would turn a "cannot tell" into a "yes" if the
-    gain is what it looks like; None where no number would.
+    gain is what it seems; None where no number would.
     """
 
     matters: Matters
@@ -49,7 +49,7 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     """Test whether the best λ beats λ = 0 by more than the noise of the seeds.
 
     For each seed the others choose a λ on their 3-point running mean (or none at all,
-    if no λ looks better to them than 0); its own gain there counts, between log losses,
+    if that is lowest at λ = 0); the seed's gain there counts, between log losses,
     so that one collapsed network is one seed and not the whole variance. Decay matters
     if these gains pass a one-sided t test at 5 %, or, where seeds fail to train without
     decay, if so many seeds gain or fail that a sign test shows it at 5 %. If not, and
@@ -184,9 +184,9 @@ class TwoDecays:
 
     ``mean`` is the loss of the other minus that of the one, with its 90 % limits (None
     where nothing shows a spread); ``n`` the seeds that have both, or the smaller number
-    of trainings where seeds do not pair. ``verdict`` is about the one; where it
-    cannot be told, ``needed`` is about how many further seeds with both would tell,
-    were the difference what it seems.
+    of trainings where seeds do not pair. ``verdict`` is about the one; where it is
+    open, ``needed`` is about how many further seeds with both would settle it, were the
+    difference what it seems.
     """
 
     mean: float
@@ -199,7 +199,7 @@ class TwoDecays:
 
 
 def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDecays:
-    """Compare two decays that were chosen before looking: other - one.
+    """Compare two decays that were chosen before their losses were seen: other - one.
 
     Within seeds that have both, by a paired t interval; where fewer than three do, the
     two groups of trainings by Welch's. Losses are by seed, on the scale on which noise

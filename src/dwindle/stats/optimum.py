@@ -1,4 +1,4 @@
-"""The best λ on a noisy curve, with an interval that knows how few the seeds are.
+"""The best λ on a noisy curve, with an interval that allows for few seeds.
 
 A parabola through the minimum is pulled towards small λ, because the right side of a
 real curve is a wall and the left side a slope; every seed shows the same pull, so no
@@ -36,7 +36,7 @@ INTERPOLATION_FLOOR = 0.12
 # The fourth is the skew: a parabola is pulled to the flat side of a real curve.
 _CUBIC_COEFFICIENTS = 4
 # The recipe holds for grids of a third of a decade. On a coarser one a cubic through
-# five points says nothing about the minimum, only the bracket of the lowest one does.
+# five points does not show the minimum, only the bracket of the lowest one does.
 WIDEST_GAP = math.log(10) / 3
 _ROUNDING = 1.01  # grids are typed with three digits
 # An interpolating curve passes through its points: read higher than the lowest of
@@ -125,7 +125,7 @@ def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
     return locate(curve.log_decay, log_means)
 
 
-@lru_cache(maxsize=64)  # asked for the draws, the seeds and the mean of a cell
+@lru_cache(maxsize=64)  # called for the draws, the seeds and the mean of a cell
 def _cubic_fits(curve: Curve) -> bool:
     if _floor(curve) > INTERPOLATION_FLOOR:
         return False
@@ -165,7 +165,7 @@ def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
             bowl = -slope / (curvature + root)
             saddle = (root - curvature) / (3 * skew)
         shift = np.where(curvature > 0, bowl, saddle)
-        # A cubic that turns outside of its window says nothing that was measured.
+        # A minimum outside of the window is extrapolated, not measured.
         inside = np.clip(shift, offsets[0], offsets[-1])
         places[rows] = log_decay[index] + np.where(np.isfinite(shift), inside, 0.0)
     return places

@@ -29,16 +29,16 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """What is asked of a search: where, how exactly, for how many trainings.
+    """The request to a search: where, how exactly, with how many trainings.
 
-    ``low`` and ``high`` are the decays (not logarithms) between which seed 0 looks
-    first; with a ``guess`` they may be left out. ``guess_spread`` is how far off the
-    guess may be, as a standard deviation in ln λ. ``least`` and ``most`` are decays
-    that an extended range never passes. ``within`` is the factor up to which λ is
-    wanted, as the half width of its 90 % interval. ``zero`` asks for trainings without
-    decay. ``paired`` is False where trainings cannot share a seed: then a "seed" is
-    the number of a replicate. ``seeds_together`` seeds are placed at a time, for
-    trainings that run in parallel.
+    ``low`` and ``high`` are the decays (not logarithms) between which seed 0 starts;
+    with a ``guess`` they may be left out. ``guess_spread`` is how far off the guess may
+    be, as a standard deviation in ln λ. ``least`` and ``most`` are decays that an
+    extended range never passes. ``within`` is the factor up to which λ is required, as
+    the half width of its 90 % interval. ``zero`` adds trainings without decay.
+    ``paired`` is False where trainings cannot share a seed: then a "seed" is the number
+    of a replicate. ``seeds_together`` seeds are placed at a time, for trainings that
+    run in parallel.
     """
 
     low: float | None = None
@@ -70,14 +70,14 @@ class ReadOut:
     ``value`` is None with ``why_null``; ``low`` and ``high`` are the 90 % limits: None
     where there are too few seeds, 0 or infinity where the interval is open. With
     ``at_edge`` the value is only a bound: "at most" at the low edge, "at least" at the
-    high one. ``paired`` is None where it cannot be told yet. ``needed`` is about how
-    many further seeds would give the interval that was asked for, ``matters_needed``
-    how many would decide whether decay matters; None where none are needed, or no
-    number would do. ``gain`` is the mean of the paired differences of ln loss (or of
-    the loss, where one is not positive) between λ = 0 and λ near the best, and
-    ``gain_within`` the half width of its 90 % interval. ``harms`` has the λ of
-    the first seed that are clearly worse than none, with the same difference: how much
-    worse they are. ``curve`` is (λ, loss) of the mean curve.
+    high one. ``paired`` is None while that is open. ``needed`` is about how many
+    further seeds would give the required interval, ``matters_needed`` how many would
+    decide whether decay matters; None where none are needed, or no number would do.
+    ``gain`` is the mean of the paired differences of ln loss (or of the loss, where one
+    is not positive) between λ = 0 and λ near the best, and ``gain_within`` the half
+    width of its 90 % interval. ``harms`` has the λ of the first seed that are clearly
+    worse than none, with the same difference: how much worse they are. ``curve`` is
+    (λ, loss) of the mean curve.
     """
 
     value: float | None = None

@@ -79,7 +79,7 @@ UNPAIRED = tuple(Beside(0.0, 0.0, DEVIATION_LENGTH[0], noise) for noise in UNPAI
 class Basis:
     """Functions over ln λ whose sum is the mean curve, for one length of it.
 
-    Its minimum is looked for within the ``window``, (least, greatest) ln λ.
+    Its minimum is searched within the ``window``, (least, greatest) ln λ.
     """
 
     length: float
@@ -120,7 +120,7 @@ class Basis:
 
         A curve differs from the middle one by at most the product of two lengths, that
         of the functions at a place and that of its weights: so most places of many
-        curves that are nearly the same need no look.
+        curves that are nearly the same are skipped.
         """
         places, functions = self.fine
         middle = weights.mean(axis=0)
@@ -284,9 +284,9 @@ class Process:
         """Return the process of the same trainings with walls that are less high.
 
         A value e above the least of its seed becomes h ln(1 + e / h), h being the
-        median e of the first seed, which looked over the whole range. That keeps the
-        order of values, so that a curve is lowest where it was. Where seeds share no
-        offset nothing says how high a value lies, and the process stays as it is.
+        median e of the first seed, which spans the whole range. That keeps the order of
+        values, so that a curve is lowest where it was. Where seeds have no offset the
+        height of a value is unknown, and the process stays as it is.
         """
         first = self.values[self.seeds == self.seeds.min()]
         height = float(np.median(first - first.min()))
@@ -380,10 +380,10 @@ def fit_processes(
     """Fit processes to trainings (n,); a seed may have any number of λ.
 
     ``x`` is ln λ, -inf for λ = 0, but not of all: a training without decay stands a
-    little below the least λ, so that every seed that has one tells how the curve ends
+    little below the least λ, so that every seed that has one shows how the curve ends
     there. ``values`` are log losses; or any others, with ``own_scale``: then the
-    standard deviations only tell how large the parts are beside each other, and the
-    values how large all of them are.
+    standard deviations only set the ratios between the parts, and the values set the
+    size of all.
 
     Example:
         >>> x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, -0.5, 0.7])

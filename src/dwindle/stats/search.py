@@ -45,11 +45,11 @@ NEIGHBORS = 1.2  # in ln λ: the widest pair on both sides of the best λ
 # of 90 %, also of one that few seeds make wide.
 CLEARLY_WORSE, CURVE_PLACES = 3.0, 241  # places .04 apart in ln λ
 NORMAL_REACH = 1.645  # standard deviations from the middle to the 95 % quantile
-# Whether decay matters is tested after each of n seeds: the third at a rate of its own,
-# since a search hardly ever ends there, then at this / n. Of normal noise that is wrong
-# in 5 % of searches by four seeds and in 10 % by 24, and finds a gain of four standard
-# errors in 88 % with four seeds, 91 % with five, 93 to 95 % with more. A constant rate
-# of 4 % was wrong in 9 % by six seeds, 18 % by 24.
+# Whether decay matters is tested after each of n seeds: after three at a separate rate,
+# since a search hardly ever ends there, then at ``ERROR_RATE`` / n. With normal noise
+# that is wrong in 5 % of searches by four seeds and in 10 % by 24, and finds a gain of
+# four standard errors in 88 % with four seeds, 91 % with five, 93 to 95 % with more. A
+# constant rate of 4 % was wrong in 9 % by six seeds, 18 % by 24.
 ERROR_RATE, ERROR_RATE_OF_THREE = 0.165, 0.02
 # All of four seeds that train with decay and diverge without it: 1/16 by chance.
 SIGN_TEST_ERROR_RATE = 0.07
@@ -57,7 +57,7 @@ SIGN_TEST_ERROR_RATE = 0.07
 # by 10 % of the loss, of which ``NEGLIGIBLE_SHARE`` is a fifth; so a fifth it is there.
 NEGLIGIBLE_LUCK = 0.2
 # Of a wrong yes, and of a wrong no. With five seeds on real curves: of 48 searches that
-# pair 29 are seen to and 6 are denied, of 48 that do not pair one is said to.
+# pair 29 get a yes and 6 a no, of 48 that do not pair one gets a yes.
 PAIRING_ERROR_RATE = 0.1
 # Differences within seeds that the mean curve follows: a pair, and λ = 0 beside it.
 TAKEN_BY_CURVE = 2
@@ -217,8 +217,8 @@ class Search:
         scales = {"own_scale": not self.log_scale, "may_pair": self.design.paired}
         found = _fitted(*(column.tobytes() for column in self.read), **scales)
         if self.log_scale and found.processes[0].unit > 1:
-            # Sizes outgrow their table. Where that is by λ = 0 alone, which the range
-            # ends too far from to tell where it stands, the others give the curve.
+            # Losses vary more than ``MEAN_SD`` allows. Where only λ = 0 makes them, too
+            # far below the range to be placed, the others give the curve.
             others = _fitted(*(column.tobytes() for column in self.decayed), **scales)
             return others if others.processes[0].unit == 1 else found
         return found
@@ -293,7 +293,7 @@ class Search:
         return limits_of(self.fit.drawn_minima - self.minima[0])
 
     def seeds_needed(self) -> int | None:
-        """Return how many more seeds give the interval that was asked for."""
+        """Return how many more seeds give the interval that is required."""
         # The search goes on for none that does not help, and none closes an open end.
         if self.at_edge is not None or self.effect.matters == "no":
             return None
@@ -333,7 +333,7 @@ class Search:
 
     @cached_property
     def paired(self) -> bool | None:
-        """Whether trainings of a seed share their luck; None: cannot tell yet.
+        """Whether trainings of a seed share their luck; None while that is open.
 
         An analysis of variance of what lies above the mean curve: that of the seeds'
         means against that within seeds is 1 on average where they share nothing. Yes,
@@ -411,7 +411,7 @@ class Search:
         within = half_width(gains)
         known = Effect(matters="cannot tell", why="", gain=gain, gain_within=within)
         if gain > error:
-            why = f"seeds gain {_gain_in_words(gain, log_scale=self.log_scale)}"
+            why = f"seeds gain {_gain_text(gain, log_scale=self.log_scale)}"
             return replace(known, matters="yes", why=why)
         low, high = self.window
         # The pair lies beside the minimum, which is deeper by so much.
@@ -426,7 +426,7 @@ class Search:
             negligible = NEGLIGIBLE_LUCK * float(np.std(levels, ddof=1))
         most = gain + deeper + within
         if most < negligible:
-            at_most = _gain_in_words(most, log_scale=self.log_scale)
+            at_most = _gain_text(most, log_scale=self.log_scale)
             why = (
                 f"{at_most} is gained" if most <= 0 else f"at most {at_most} is gained"
             )
@@ -438,11 +438,11 @@ class Search:
             for far in (gain, negligible - deeper - gain)
         ]
         needed = min((each for each in further if each is not None), default=None)
-        why = f"noise hides gains of {_gain_in_words(most, log_scale=self.log_scale)}"
+        why = f"noise hides gains of {_gain_text(most, log_scale=self.log_scale)}"
         return replace(known, why=why, needed=needed)
 
 
-# Whoever asks what to train next asks again after each training, for the same past.
+# What to train next is requested again after each training, for the same past.
 @lru_cache(maxsize=8)
 def _fitted(
     x: bytes, y: bytes, seeds: bytes, *, own_scale: bool, may_pair: bool
@@ -457,7 +457,7 @@ def _fitted(
     )
 
 
-def _gain_in_words(gain: float, *, log_scale: bool) -> str:
+def _gain_text(gain: float, *, log_scale: bool) -> str:
     if gain <= 0:
         return "nothing"
     return (

@@ -25,9 +25,9 @@ _SCATTER = "scatter of the cells around a power law"
 class Slope:
     """An exponent with its 90 % interval.
 
-    ``decided_by`` says which of the two intervals was the wider one, on each side if
-    they differ; ``law_checked`` is False with two cells, through which any line goes.
-    ``seeds_decide`` says whether more seeds would narrow it on either side.
+    ``decided_by`` is the wider one of the two intervals, on each side if they differ;
+    ``law_checked`` is False with two cells, through which any line goes;
+    ``seeds_decide`` is whether more seeds would narrow it on either side.
     """
 
     exponent: float

@@ -1,10 +1,10 @@
 """The two-point design: what to train next to find the best λ, and when to stop.
 
-Seed 0 looks over the range with seven λ and refines around the best. Every further seed
-is trained at two λ only, on both sides of the best λ so far: which of the two is better
-says on which side the optimum lies, and the seed's own level does not disturb, because
-both have it. All functions are pure: the same trainings give the same answer, so that a
-search that was killed goes on as if nothing had happened.
+Seed 0 spans the range with seven λ and refines around the best. Every further seed is
+trained at two λ only, on both sides of the best λ so far: the better of the two shows
+on which side the optimum lies, and the seed's level cancels, because both have it. All
+functions are pure: the same trainings give the same answer, so that a search that was
+killed goes on as if nothing had happened.
 """
 
 import math
@@ -33,7 +33,7 @@ HALF_PAIR = 0.6
 HALF_PAIR_UNPAIRED = 1.2
 # If curves that the trainings allow are lowest as far away as this, in ln λ, the next
 # seed compares that place with the best: one or two seeds settle whether a second
-# minimum is there, which ten that look elsewhere do not.
+# minimum is there, which ten placed elsewhere do not.
 FAR = 1.2
 EXTENSIONS = 2  # then the answer is "at least" or "at most"
 EXTENSIONS_OF_A_GUESS = 4  # which is no range that somebody chose
@@ -64,7 +64,7 @@ def next_points(points: Sequence[Point], design: Design) -> Proposal:
     its own losses. A training that failed counts as run.
 
     ``points`` are all trainings that came to an end, in any order. Where the search is
-    over there are none, and why: ``within`` (as exact as asked), ``trainings`` (none
+    over there are none, and why: ``within`` (as exact as required), ``trainings`` (none
     are left), ``edge`` (the best λ is beyond all that was tried), ``no effect`` (decay
     does not matter), ``no optimum`` (all trainings diverged, or all λ gave one loss).
 
@@ -175,7 +175,7 @@ def _batch(first: int, design: Design) -> range:
 
 
 def _grid(design: Design) -> tuple[list[float], float]:
-    """Where seed 0 looks first, in ln λ, and the step between."""
+    """Where seed 0 starts, in ln λ, and the step between."""
     if design.guess is not None:
         middle = math.log(design.guess)
         step = max(LEAST_GUESS_REACH, GUESS_REACH * design.guess_spread)
@@ -203,10 +203,10 @@ def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
         if not _near(beyond, tried, step):
             return [beyond], "the best λ lies at an edge of what was tried"
         grid = sorted([*grid, beyond])
-    looked = _only(first, grid)
-    if not len(looked.decayed.x):
+    on_grid = _only(first, grid)
+    if not len(on_grid.decayed.x):
         return [], ""
-    around = [_inside(looked, looked.best + side * step / 2) for side in (-1, 1)]
+    around = [_inside(on_grid, on_grid.best + side * step / 2) for side in (-1, 1)]
     missing = [x for x in around if not _near(x, tried, step / 2)]
     return missing, "between the best λ and its neighbors"
 
@@ -222,15 +222,15 @@ def _only(first: Search, grid: Sequence[float]) -> Search:
     return first.only(np.array(sorted(nearest)))
 
 
-def _beyond(looked: Search, grid: Sequence[float], step: float) -> float | None:
+def _beyond(on_grid: Search, grid: Sequence[float], step: float) -> float | None:
     """The λ that extends the grid, if the lowest loss is at its end."""
-    low, high = _bounds(looked.design, pairs=False)
-    row = looked.decayed
+    low, high = _bounds(on_grid.design, pairs=False)
+    row = on_grid.decayed
     # Where all of them diverged, less decay may mend it.
     at_low, at_high = True, False
     if len(row.x):
         best = row.x[row.y.argmin()]
-        at_low, at_high = best <= looked.x[0], best >= looked.x[-1]
+        at_low, at_high = best <= on_grid.x[0], best >= on_grid.x[-1]
     if at_low and grid[0] - step >= low:
         return grid[0] - step
     if at_high and grid[-1] + step <= high:
@@ -283,8 +283,8 @@ def _missing(search: Search, before: Search, batch: range) -> list[tuple[float, 
                 pair = [max(pair, key=lambda x: abs(x - tried_there[0]))]
             missing += [(x, seed) for x in pair]
         if zero and seed in without:
-            is_asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
-            missing += [(NO_DECAY, seed)] * is_asked
+            is_open = before.effect.matters == UNDECIDED
+            missing += [(NO_DECAY, seed)] * (seed <= SEEDS_WITHOUT_DECAY or is_open)
     return missing
 
 

@@ -1,6 +1,6 @@
 """The best λ of trainings that share no seed: a smooth curve, and its noise.
 
-Every training has noise of its own, so what a smooth curve leaves over measures it. The
+The noise of trainings is independent: what a smooth curve leaves over measures it. The
 curve is a Gaussian process over ln λ, averaged over its hyper-parameters; whether its
 lowest place is lower than an end of the range, or than training without decay, is
 compared with what the same reading makes of noise around a flat line. That comparison
@@ -33,12 +33,12 @@ _JITTER = 1e-9  # on the diagonal: equal places would make it singular
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unpaired:
-    """What unpaired trainings say.
+    """What unpaired trainings show.
 
     The ``optimum`` has no limits, and ``noise``, the sd of one training, is None where
     nothing measures it. ``chances`` has, for ``"low"`` and ``"high"`` (the ends
-    of the range) and ``"zero"``, how often noise around a flat line would look as if
-    the best λ beat that one so clearly; ``gains`` by how much it does.
+    of the range) and ``"zero"``, how often noise around a flat line would make the best
+    λ beat that one so clearly; ``gains`` by how much it does.
     """
 
     optimum: Optimum

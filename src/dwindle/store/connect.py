@@ -3,7 +3,7 @@
 History of the schema, ``schema.sql``:
     3: the hash of the study's row is over the sum of the packs' hashes, so that a
         commit costs the same however much there is; the tables are those of 2.
-    2: the scale of a training is a column of its own, with any names; one hash per pack
+    2: the scale of a training is a separate column, with any names; one hash per pack
         and one over the file, instead of one per row and a chain.
     1: the first one: a hash in every row, a chain of links over the packs, and the
         scale of a training inside the JSON of its trial.
@@ -291,7 +291,7 @@ class WriterLock:
     """
 
     def __init__(self, store: Path) -> None:
-        # Here: it takes 50 ms to import, and whoever reads a store takes no lock.
+        # Here: it takes 50 ms to import, and reading a store takes no lock.
         from filelock import FileLock, Timeout
 
         self._path = store.with_name(store.name + ".lock")

@@ -143,7 +143,7 @@ def chance_loss(classes: int, dataset_size: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemFacts(Plain):
-    """What must be known of a problem to know the networks that it was trained with.
+    """What a store keeps of a problem: enough to derive the networks trained on it.
 
     Without ``hidden`` layers every scale is one layer. With ``layer_norm`` hidden
     layers are normalized before their ReLU. ``validation_samples`` is None in stores
@@ -186,8 +186,8 @@ class Conditions(Plain):
         device type: a row is found again exactly when it would come out the same.
         """
         plain = asdict(trial)
-        # The split of the seed is no fact of its own: so was every split before one
-        # could be fixed, and those trainings are found again.
+        # A split per seed is not in the hash: so was every split before one could be
+        # fixed, and those trainings are found again.
         if trial.split == PER_SEED:
             del plain["split"]
         canonical = {

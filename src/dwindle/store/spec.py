@@ -34,12 +34,12 @@ class AxisSpec:
 
     @property
     def policy(self) -> str:
-        """What moves or stays along the axis, in words; empty where nothing can."""
-        words = {
+        """What moves or stays along the axis, as text; empty where nothing can."""
+        policies = {
             "batch_size": f"{self.hold} held, lr {self.lr}",
             "dataset_size": f"{self.hold} held",
         }
-        return words.get(self.axis, "")
+        return policies.get(self.axis, "")
 
     def as_table(self) -> dict[str, Any]:
         """Return the axis as a study file has it: policies only where there are any."""

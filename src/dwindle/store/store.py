@@ -48,7 +48,7 @@ from dwindle.store.rows import (
 from dwindle.store.spec import StudySpec
 
 Kind = Literal["built-in", "own"]
-# What the spec of a study of one's own training says, and no other spec has.
+# What only the spec of a study of the user's own training has.
 OWN: dict[str, Kind] = {"kind": "own"}
 FORMER = "former"  # where such a study has its conditions of before
 _OF_KIND = {

@@ -1,8 +1,8 @@
 """The tables of a study as a file has them: the one place where a study is checked.
 
-What a study file says, what Python builds and what a store gives back are checked as
-the same tables: first each value by itself (types, ranges and names, by pydantic), then
-what must hold between values that are right.
+A study file, what Python builds and what a store gives back are checked as the same
+tables: first each value by itself (types, ranges and names, by pydantic), then what
+must hold between values that are right.
 """
 
 import math
@@ -256,7 +256,7 @@ TABLES: dict[str, type[_Table]] = {
         "AxesTable",
         __base__=_Table,
         __doc__="``[axes]``: what varies.",
-        **{name: (Annotated[axis, _SHORT] | None, None) for name, axis in AXES.items()},  # type: ignore[call-overload] # mypy wants them typed out
+        **{name: (Annotated[axis, _SHORT] | None, None) for name, axis in AXES.items()},  # type: ignore[call-overload] # mypy requires them typed out
     ),
 }
 WHOLE: type[_Table] = create_model(

@@ -120,8 +120,8 @@ class Inline:
 class Processes:
     """Trains a pack per worker process at a time; owns the workers.
 
-    Workers start at once and stay for several studies. Each has a pipe of its own, so
-    that the death of one says which pack it was training: that pack is tried again.
+    Workers start at once and stay for several studies. Each has its own pipe, so that
+    the death of one shows which pack it was training: that pack is tried again.
     """
 
     def __init__(
@@ -131,10 +131,10 @@ class Processes:
         problem: str | None = None,
         engine: Engine = STACKED,
     ) -> None:
-        """Start the workers, as many as there are cores where none are asked for.
+        """Start the workers, as many as there are cores where no number is given.
 
-        They load the data of ``problem`` while nobody needs them yet. The functions of
-        the engine are importable by name.
+        They load the data of ``problem`` at once, while there is nothing to train. The
+        functions of the engine are importable by name.
         """
         self.workers = workers or cores()
         self._workers: list[_PackWorker] = []
@@ -217,7 +217,7 @@ class _PackWorker:
 
     def give(self, index: int, trials: Trials) -> None:
         """Let the process train a pack, or another one if it has died idle."""
-        # It may die between the question and the sending: then the pipe is broken.
+        # It may die between the check and the sending: then the pipe is broken.
         with suppress(OSError):
             if self.process.is_alive():
                 self.pipe.send((index, trials))

@@ -1,7 +1,7 @@
-"""A Ray cluster, a local one or somebody's own: it runs calls, and we own nothing else.
+"""A Ray cluster, a local one or one that already runs: it runs calls, nothing else.
 
-No queue, scheduler or restart of ours: Ray places each call where there is room. What
-dies with its place is told to the caller, who knows whether it may be tried again.
+No queue, scheduler or restart of ours: Ray places each call where there is room. A call
+that dies with its place is an error to the caller, who decides whether to try again.
 """
 
 import os
@@ -20,11 +20,11 @@ from typing import Any, Self
 from dwindle.errors import DwindleError, MissingLibraryError, UsageError
 
 _REACHED_S = 5.0  # a head that is there answers within; Ray itself tries for minutes
-# How HTTP/2 begins, which Ray speaks: the other side answers with its settings (4).
+# How HTTP/2, which Ray uses, begins: the other side answers with its settings (4).
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _NO_RAY = "something else than Ray listens there"
-# How often a call that does not end is asked whether any node could still run it.
-_LOOK_S = 5.0
+# While calls run, how often it is checked that some node could still run them.
+_POLL_S = 5.0
 # Results are numbers and at most some megabytes of output.
 _OBJECTS_BYTES = 100 << 20
 # A worker of Ray that ends kills its children: those that would end a whole group.
@@ -50,7 +50,7 @@ class Cluster:
 
     Args:
         address: ``HOST:PORT`` of the head of a running cluster, or ``auto`` on one of
-            its nodes; None starts a local one, on loopback and with a token of its own.
+            its nodes; None starts a local one, on loopback and with a new token.
         cpus: What a call needs on its node.
         gpus: The same of accelerators; a fraction shares one.
 
@@ -96,7 +96,7 @@ class Cluster:
     def first(self, calls: Sequence[object]) -> object:
         """Wait until one of some calls has ended, and return it."""
         while True:
-            done = self._ray.wait(list(calls), timeout=_LOOK_S)[0]
+            done = self._ray.wait(list(calls), timeout=_POLL_S)[0]
             if done:
                 return done[0]
             self._room()
@@ -111,7 +111,7 @@ class Cluster:
             result = self._ray.get(call)
         except self._ray.exceptions.RayError as error:
             lines = str(error).strip().splitlines() or [""]
-            # Of a traceback from the other side the end tells, else the start.
+            # A traceback from the other side has its error at the end, others first.
             is_theirs = isinstance(error, self._ray.exceptions.RayTaskError)
             text = lines[-1] if is_theirs else lines[0]
             raise PlaceLostError(type(error).__name__, text) from None
@@ -160,7 +160,7 @@ class Cluster:
             self._ray.init(
                 address=address, log_to_driver=False, logging_level="ERROR", **more
             )
-        except Exception as error:  # of many classes, by whatever failed first
+        except Exception as error:  # of many classes
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise UsageError(must, f"{address}: {lines[0]}", remedy) from error
 
@@ -170,14 +170,14 @@ class Cluster:
         room = sum(_fits(node, self._needs) for node in nodes)
         if room:
             return room
-        have = "; ".join(_resources_in_words(node) for node in nodes) or "no nodes"
-        must = f"A node must have {_resources_in_words(self._needs)} for a training."
+        have = "; ".join(_resources_text(node) for node in nodes) or "no nodes"
+        must = f"A node must have {_resources_text(self._needs)} for a training."
         raise UsageError(must, have, _REMEDY_FITS)
 
 
 @contextmanager
 def cluster_for(ray: "bool | str | Cluster") -> Iterator[Cluster | None]:
-    """Give the cluster that is asked for, and leave it at the end; None for none.
+    """Give the requested cluster, and leave it at the end; None for none.
 
     ``ray`` is whether a local one is to be started, or ``HOST:PORT`` of one that runs;
     a cluster itself is its owner's and left open.
@@ -190,7 +190,7 @@ def cluster_for(ray: "bool | str | Cluster") -> Iterator[Cluster | None]:
 
 
 def _ray(*, is_local: bool) -> Any:
-    """Import Ray so that it reports no use, and a local one asks for a token."""
+    """Import Ray so that it reports no use, and a local one requires a token."""
     # Its processes listen on loopback only, but other people may have a shell here.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if is_local:
@@ -213,10 +213,10 @@ def _ray(*, is_local: bool) -> Any:
 def _forget_authentication() -> None:
     """Let Ray read the variables again: it keeps those of this process's last cluster.
 
-    One of our own after somebody's that asks for no token would refuse us.
+    Without that, a local one would refuse us after one that requires no token.
     """
     # Its tests do this, too; there is no public way. Where that is gone, the start of a
-    # cluster says what is wrong.
+    # cluster fails with the reason.
     with suppress(ImportError, AttributeError):
         from ray._raylet import AuthenticationTokenLoader, Config
 
@@ -248,7 +248,7 @@ def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
     return min(int(has.get(k, 0.0) / need + 1e-9) for k, need in needs.items() if need)
 
 
-def _resources_in_words(has: Mapping[str, float]) -> str:
+def _resources_text(has: Mapping[str, float]) -> str:
     return f"{has.get('CPU', 0):g} CPU and {has.get('GPU', 0):g} GPU"
 
 

@@ -37,10 +37,10 @@ _SOURCE = Path(__file__).with_name("steps.c")
 _HEADER = _SOURCE.with_name("vectors.h")
 _FLAGS = (
     *("-O3", "-march=native", "-shared", "-fPIC"),
-    # Also against what CC asks for: these change sums, and all are one engine version.
+    # Also against options in CC: these change sums, and all are one engine version.
     *("-fno-fast-math", "-fno-unsafe-math-optimizations", "-fno-associative-math"),
     *("-fno-reciprocal-math", "-fno-finite-math-only"),
-    # Square roots as one instruction; vectors may look at arrays of numbers.
+    # Square roots as one instruction; vectors may alias arrays of numbers.
     *("-fno-math-errno", "-fno-strict-aliasing"),
 )
 # What the number of lanes and the constants of vectors.h follow from.
@@ -59,9 +59,9 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
     """Return the compiled steps for ``float32`` or ``float64``, None without any.
 
     They are built once per machine and kept in the user's cache folder. Without a C
-    compiler, or with one that does not know our vectors, training goes through
+    compiler, or with one that does not support our vectors, training goes through
     PyTorch's operations: slower, and rounded differently. Where there is a compiler,
-    or ``CC`` names one, and it does not work, a warning says so.
+    or ``CC`` names one, and it does not work, a warning is logged.
     """
     if os.environ.get(SWITCH) == "0" or sys.platform == "win32":
         return None
@@ -94,7 +94,7 @@ def _built(compiler: tuple[str, ...], dtype: str) -> Path:
     name = _digest("\0".join(parts).encode())
     folder = _cache_folder()
     for library in folder.glob(f"steps-{name}-*.so"):
-        # Its name says what is in it: a damaged library would crash who loads it.
+        # Its name has a hash of its content: to load a damaged library would crash.
         if library.stem.endswith(_digest(library.read_bytes())):
             return library
         library.unlink(missing_ok=True)

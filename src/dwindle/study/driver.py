@@ -52,10 +52,10 @@ def run_study(
     on_progress: OnProgress | None = None,
     memory_bytes: int | None = None,
 ) -> None:
-    """Train everything that a study asks for and its store does not have yet.
+    """Train everything that a study needs and its store does not have yet.
 
-    Each pack is committed as it is done, so that after any stop calling
-    this again with the same arguments carries on.
+    Each pack is committed as it is done, so that after any stop calling this again with
+    the same arguments carries on.
 
     Args:
         spec: The study.

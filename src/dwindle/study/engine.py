@@ -81,7 +81,7 @@ def _check(trials: Sequence[Trial], problem: Problem) -> None:
     scale, options = trials[0].scale, trials[0].optimizer
     pool, samples = problem.pool_size, scale.dataset_size
     of_pool, of_set = f"the pool of {problem.name}", "the size of the training set"
-    heavy = options.momentum > 0 and not options.dampening  # torch asks for the same
+    heavy = options.momentum > 0 and not options.dampening  # torch requires the same
     facts = [
         ("dataset_size", samples, 1 <= samples <= pool, f"in 1 … {pool}, {of_pool}"),
         (
@@ -298,7 +298,7 @@ class Divergence:
     """Finds the first batch loss of a model that is not finite, epoch by epoch.
 
     A loss that is not finite makes every weight of its model NaN one step later, and
-    NaN stays: looking once per epoch finds the exact step. ``step`` counts from 1, and
+    NaN stays: a check once per epoch finds the exact step. ``step`` counts from 1, and
     is None while a model trains; ``last_finite`` is its last loss before.
     """
 

@@ -18,10 +18,10 @@ def cores() -> int:
 
 def free_memory_bytes() -> int:
     """Return the memory that could be used without swapping."""
-    import psutil  # here: a plan with a ceiling of its own never needs it
+    import psutil  # here: a plan with a given ceiling never needs it
 
     free: int = psutil.virtual_memory().available
-    try:  # psutil knows the machine, and not the limit of the container that we are in
+    try:  # psutil has the memory of the machine, not the limit of a container
         limit = (_CGROUP / "memory.max").read_text().strip()
         used = (_CGROUP / "memory.current").read_text().strip()
     except OSError:

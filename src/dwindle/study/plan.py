@@ -1,6 +1,6 @@
 """From a study to its trainings and packs: a pure function, so that resume replans it.
 
-A plan has rounds. Round 0 is the grid that the study asks for. In later rounds a cell
+A plan has rounds. Round 0 is the grid of the study. In later rounds a cell
 whose best decay lies at an edge of its grid gets a decade more on that side, twice at
 most, and one whose grid is coarse around the best decay gets the decays between.
 """
@@ -132,7 +132,7 @@ PROBLEM_RELATIONS: tuple[Relation, ...] = (
 
 
 def refuse_untrainable(spec: StudySpec) -> None:
-    """Refuse a study whose problem has not what it asks for, or that trains in vain."""
+    """Refuse a study that its problem cannot train, or that would train in vain."""
     for _, fault in judged(PROBLEM_RELATIONS, right_values(spec.as_tables())):
         raise fault
 
@@ -159,8 +159,8 @@ def round_trials(
 ) -> tuple[Trial, ...]:
     """Return the trials that a round adds to those of the rounds before.
 
-    Round 0 is the grid, those up to ROUNDS - 1 what its outcomes ask for. Only of
-    trials of earlier rounds is asked what they ended with.
+    Round 0 is the grid, those up to ROUNDS - 1 what its outcomes call for.
+    ``outcome_of`` is called with trials of earlier rounds only.
     """
     trials: list[Trial] = []
     for scale in spec.scales:
@@ -293,7 +293,7 @@ def _best(logs: dict[float, list[float]]) -> float | None:
     """Return the place of the lowest mean log loss, None if no place has one."""
     means: dict[float, float] = {}
     for place, values in logs.items():
-        # What stayed at chance or failed, NaN here, says nothing about its decay; the
+        # What stayed at chance or failed, NaN here, is no evidence about its decay; the
         # networks that trained must be more than half.
         trained = [log for log in values if not math.isnan(log)]
         means[place] = fmean(trained) if 2 * len(trained) > len(values) else math.inf

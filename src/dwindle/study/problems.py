@@ -44,7 +44,7 @@ class Problem:
 
     Args:
         name: What study files and stores call it.
-        facts: What a store keeps of it: enough to know its networks.
+        facts: What a store keeps of it: enough to derive its networks.
         pool_size: Samples that training sets are drawn from.
         load: Returns the data; called once per process.
         blocks: What a split draws: blocks of samples that stand together in the data.
@@ -93,10 +93,10 @@ _DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
 
 
 def _load_fashion() -> Data:
-    """Read the four files of Fashion-MNIST, or say how to get those that are not there.
+    """Read the four files of Fashion-MNIST; the error of a missing one has its source.
 
-    They are looked for where the environment variable ``DWINDLE_FASHION_MNIST``
-    points, else where Debian's package puts them. Pixels are standardized by the mean
+    They are read from where the environment variable ``DWINDLE_FASHION_MNIST`` points,
+    else from where Debian's package puts them. Pixels are standardized by the mean
     and the standard deviation of all training pixels. Reference: Xiao, Rasul, Vollgraf
     (2017), Fashion-MNIST.
     """
@@ -201,9 +201,9 @@ _PLAIN = (
         load=_load_digits,
         blocks=1797,
     ),
-    # A fifth of the test images, other ones for each seed: so the interval knows of
-    # them. Two thousand keep an evaluation cheap beside a training; the standard error
-    # that this leaves is the same for all λ of a seed.
+    # A fifth of the test images, other ones for each seed: so the interval includes
+    # their choice. Two thousand keep an evaluation cheap beside a training; the
+    # standard error that this leaves is the same for all λ of a seed.
     Problem(
         "fashion-mlp",
         ProblemFacts(inputs=784, classes=10, hidden=True, validation_samples=2000),
@@ -234,7 +234,7 @@ _PLAIN = (
 _LOGISTIC = replace(
     _PLAIN[0], name="digits-logistic", facts=replace(_PLAIN[0].facts, hidden=False)
 )
-# The same nets with a LayerNorm before each ReLU: problems of their own, so that their
+# The same nets with a LayerNorm before each ReLU: separate problems, so that their
 # trainings are never pooled with those of the plain ones.
 _NORMED = (
     replace(

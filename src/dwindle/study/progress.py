@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def progress_text(progress: StudyProgress) -> str:
     """Return how far a study is as a text."""
     counts = {"diverged": progress.diverged, "failed": progress.errors}
-    wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
+    wrong = "".join(f", {count} {how}" for how, count in counts.items() if count)
     planned = counted(progress.planned, "training")
     return f"{progress.trained} of {planned}{wrong}"
 
@@ -45,18 +45,18 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
     columns = (
         bars.TextColumn("{task.description}"),
         bars.BarColumn(bar_width=30),
-        bars.TextColumn("{task.fields[words]}", style="dim"),
+        bars.TextColumn("{task.fields[text]}", style="dim"),
         TimeLeft(),
     )
     with bars.Progress(*columns, console=console, transient=True) as live:
         lines: dict[str, bars.TaskID] = {}
 
         def show(latest: StudyProgress) -> None:
-            words, name = progress_text(latest), latest.study
+            text, name = progress_text(latest), latest.study
             if name not in lines:
-                lines[name] = live.add_task(name, total=1, words=words, latest=latest)
+                lines[name] = live.add_task(name, total=1, text=text, latest=latest)
             done = latest.estimate.share_done
-            live.update(lines[name], completed=done, words=words, latest=latest)
+            live.update(lines[name], completed=done, text=text, latest=latest)
 
         yield show
 

@@ -123,7 +123,7 @@ class StackedOptimizer:
             maximize=False,
         )
         if before is not None:
-            # The fused pass knows one lr: take each model's share of its step.
+            # The fused pass takes one lr: take each model's share of its step.
             ratio = self._pack.lr_ratios.to(stored)
             shape = (-1, 1) if layer == 0 else (-1, 1, 1)
             torch.lerp(before, stored, ratio.view(shape), out=stored)

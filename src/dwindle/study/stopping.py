@@ -27,7 +27,7 @@ def stopping_on_signals() -> Generator[None, None, None]:
         yield
         return
 
-    # os._exit: whoever presses Ctrl-C twice does not want to wait for a clean end.
+    # os._exit: after a second Ctrl-C there is no wait for a clean end.
     def stop_at_once(_number: int, _frame: FrameType | None) -> None:
         os._exit(StudyStoppedError.exit_code)
 

@@ -24,7 +24,7 @@ _KEY = re.compile(r"""\s*([A-Za-z0-9_.\-"' ]+?)\s*=""")
 
 
 def read_study_file(path: Path) -> StudySpec:
-    """Return the study that a TOML file asks for; all of its mistakes are one error."""
+    """Return the study that a TOML file describes; all its mistakes are one error."""
     text, tables = read_toml(path)
 
     def unread(right: Right) -> Iterator[Fault]:

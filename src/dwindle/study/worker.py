@@ -49,7 +49,7 @@ def train_with_engine(trials: Trials) -> Sequence[Outcome]:
 
 
 def stacked_version() -> str:
-    """Load the stacked engine and return its version, or say that torch is missing."""
+    """Load the stacked engine and return its version; raise if torch is missing."""
     try:
         from dwindle.study.engine import engine_version
     except ModuleNotFoundError as error:
@@ -142,7 +142,7 @@ def become_worker() -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends, also by kill -9."""
+    """Have Linux kill this process when its parent ends, also by kill -9."""
     if sys.platform != "linux":
         return
     import ctypes
