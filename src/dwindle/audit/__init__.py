@@ -1,4 +1,4 @@
-"""Audit: what a training decays and what its author thinks; the part without torch."""
+"""The audit without torch: of a setting, of a settings file, and of a change."""
 
 from typing import TYPE_CHECKING
 

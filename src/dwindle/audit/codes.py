@@ -39,7 +39,7 @@ class Code(Plain):
     Args:
         code: Its stable name, ``DW001``.
         severity: ``error`` where the script cannot do what was meant, ``warning`` where
-            it hardly does, ``note`` where one should only know.
+            it hardly does, ``note`` for what is no fault by itself.
         title: What is found, in a few words.
         why: Why it matters.
         found: How it is found.
@@ -130,11 +130,11 @@ def filled_in(sentences: Sentences, values: Values) -> str:
 
 
 class _Filling(Formatter):
-    """Formats values by the names of :data:`_WAYS`, counts by ``unit*``."""
+    """Formats values by the names of :data:`_FORMATS`, counts by ``unit*``."""
 
     def format_field(self, value: Any, format_spec: str) -> str:  # of any type
-        if format_spec in _WAYS:
-            return _WAYS[format_spec](value)
+        if format_spec in _FORMATS:
+            return _FORMATS[format_spec](value)
         if format_spec.endswith("*"):
             return counted(value, format_spec.removesuffix("*"))
         return str(format(value, format_spec))
@@ -195,7 +195,7 @@ def _went(changes: Sequence[tuple[str, str, str]]) -> str:
     return f"You went from {listed(shown)}" if shown else "Nothing was changed"
 
 
-_WAYS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
+_FORMATS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
         "n": number,
         "numbers": lambda values: short([*map(number, values)]),

@@ -79,7 +79,7 @@ def typed(value: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding(Plain):
-    """One thing that was found: a code with values, of which all texts are made.
+    """One finding: a code with values, from which all of its texts are made.
 
     Args:
         code: A key of :data:`dwindle.audit.codes.CODES`.
@@ -102,7 +102,7 @@ class Finding(Plain):
 
     """
 
-    # Values first, for programs; the texts that are made of them last, for people.
+    # Values first; the texts that are made from them last.
     _TEXTS = ("evidence", "remedy", "line")
     IN_JSON = ("code", "severity", "title", "where", "values", *_TEXTS)
 

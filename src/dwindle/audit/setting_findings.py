@@ -42,8 +42,8 @@ _MARGIN = 2.0
 _TIMES_LESS = 10
 # Those of networks with normalization layers.
 _OF_TODAY: tuple[KindOfRun, ...] = ("single-pass", "many-epochs-normalized")
-# The kinds of runs from scratch that are a network's practice: convolutions without
-# normalization layers, as AlexNet has, are history, and recurrent layers have none.
+# Kinds of runs from scratch that count as practice, by network. Convolutions without
+# normalization layers, as in AlexNet, are history; recurrent layers have none.
 _FROM_SCRATCH: Mapping[str, tuple[KindOfRun, ...]] = {
     "convolutional network": _OF_TODAY,
     "vision transformer": _OF_TODAY,
@@ -135,7 +135,7 @@ def judge_explained(
             code: each for code, each in found.items() if not code.startswith(SIZES)
         }
         found["DW010"] = {"lr_all_along": 0.0}
-    # Recipes that are known to be good have these as well.
+    # Good recipes have such half-lives as well.
     is_slight = {
         "DW010": is_as_good_as_none(explanation),
         "DW011": (explanation.half_life["steps"] or 0.0) >= _REMEMBERED_STEPS,
@@ -204,7 +204,7 @@ def _values(
         return size | {"units": shrink / dead}
     if warning.code != "oscillation":
         return {"seen": warning.seen}
-    # How large a number may be for a weight that momentum does not swing.
+    # The largest number at which momentum does not make a weight swing.
     knob = resolve_knob(explanation.knob)
     try:
         shrink_from_number(knob, explanation.value, resolved(knob, run))
@@ -257,7 +257,7 @@ def number_for(half_life: str, knob: str, run: Run) -> float | None:
 def half_life_instead(code: str, run: Run) -> str:
     """Return the half-life to advise where another was too long or too short.
 
-    It lies between one epoch and the run, so that one finding is not made another.
+    It lies between one epoch and the run, so that no other finding follows from it.
 
     Example:
         >>> half_life_instead("DW010", Run(epochs=3))
@@ -274,7 +274,7 @@ def half_life_instead(code: str, run: Run) -> str:
 
 
 def _with_half_life(found: Finding, explanation: Explanation, run: Run) -> Finding:
-    """Advise the number for a half-life within the run; none where nothing keeps it."""
+    """Advise the number for a half-life within the run, where a number makes it."""
     knob, was = explanation.knob, explanation.value
     if found.code == "DW010" and is_as_good_as_none(explanation):
         return typing(replace(found, case="zero"), knob, 0.0, was)

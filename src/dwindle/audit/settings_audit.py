@@ -1,4 +1,4 @@
-"""The audit of a trainer's settings file: its setting, judged and laid out."""
+"""The audit of a trainer's settings file, with lines as the file has them."""
 
 from dataclasses import replace
 

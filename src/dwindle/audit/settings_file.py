@@ -28,7 +28,7 @@ def read_settings(path: str) -> Settings:
     text = _text_of(path)
     try:
         found = _READERS[Path(path).suffix.casefold()](text)
-        flattened({"": found})  # of a mapping that an alias puts into itself: no end
+        flattened({"": found})  # endless where an alias puts a mapping into itself
     except (ValueError, RecursionError) as error:
         raise _broken(path, f"a mistake in it: {error}") from None
     if found is None:
@@ -148,7 +148,7 @@ def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
 
 
 def number_in(value: object) -> float | None:
-    """Return a finite number, also one that is a text as YAML has 1e-3; or None.
+    """Return a finite number, also of a text such as YAML's 1e-3; else None.
 
     Trainers read such a text with ``float``, which knows no ``20k`` or ``1/3``.
     """
@@ -168,7 +168,7 @@ def is_json(path: str) -> bool:
 
 
 def line_for(path: str, key: str, value: object) -> str:
-    """Return the line of a file that gives a value, so that its reader reads the same.
+    """Return the line that sets a key to a value in the format of the file.
 
     A key that ends with ``=`` is a part of a text.
     """

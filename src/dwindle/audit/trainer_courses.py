@@ -1,4 +1,4 @@
-"""How the lr of a trainer goes over a run: by a schedule's name, or step by step."""
+"""The lr of a trainer over a run: by the name of its schedule, or step by step."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class ScheduleFacts:
         return value if value is not None and 0 <= value <= 1 else None
 
 
-# Nobody restarts so often; a period has at least some steps.
+# No schedule restarts so often; a period has at least some steps.
 _MOST_CYCLES = 1000
 ScheduleRule = Callable[[ScheduleFacts], Schedule | None]
 
@@ -51,7 +51,7 @@ def _shape(shape: Literal["constant", "linear", "cosine"]) -> ScheduleRule:
 
 
 def _cosine(facts: ScheduleFacts) -> Schedule | None:
-    """Half a wave falls from the peak to nothing; more waves rise again."""
+    """Half a wave falls from the peak to 0; more than half rises again."""
     usual = facts.number("num_cycles") in {None, 0.5}
     return _shape("cosine")(facts) if usual else None
 
@@ -80,7 +80,7 @@ def _polynomial(facts: ScheduleFacts) -> Schedule | None:
 
 def _inverse_sqrt(facts: ScheduleFacts) -> Schedule | None:
     scale, warmup = facts.number("timescale"), facts.warmup
-    if scale is None and warmup:  # it is the warm-up then
+    if scale is None and warmup:  # the warm-up is the time scale then
         return Schedule(shape="inverse-sqrt", warmup=warmup)
     # Without a warm-up, 10,000 steps by default.
     steps = 10_000 if scale is None else scale
@@ -137,11 +137,11 @@ TRAINER_SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
         "cosine_warmup_with_min_lr": _cosine_to,
         "warmup_stable_decay": _stable,
         "inverse_sqrt": _inverse_sqrt,
-        # These go by what the run measures.
+        # These depend on metrics of the run.
         **dict.fromkeys(("reduce_lr_on_plateau", "greedy"), lambda _: None),
     }
 )
-# Its warm-up is (t + 1)/W, or goes by warmup_lr_rate; all others of transformers have
+# Its warm-up is (t + 1)/W, or that of warmup_lr_rate; all others of transformers have
 # t/W.
 OTHER_RISES = frozenset({"cosine_warmup_with_min_lr"})
 # Names of the other trainers, in lower case.
@@ -166,8 +166,8 @@ def number_at(flat: Flat, name: str, default: float = 0.0) -> float:
     return default if found is None else found
 
 
-# Of a longer run the lr is taken at the middle of so many equal parts: on a fall the
-# sum over the run is right to 1e-8 then, on a rise by ln t to a step in 50,000.
+# A longer run is sampled in the middle of so many equal parts: the sum over the run is
+# then right to 1e-8 on a fall, and to one step in 50,000 on a rise by ln t.
 _MOST_ROWS = 10_000
 # A schedule, or what of it is not followed: "cosine with {it} is not followed here".
 # None where the length of the run is open, and no sum over it is formed.
@@ -175,10 +175,10 @@ Course = Schedule | str | None
 
 
 def _listed(lr_at: Callable[[float], float], rows: int, *, each: float = 1.0) -> Course:
-    """List the lr of every row, where each is so many of what ``lr_at`` counts."""
+    """List the lr of every row; a row is ``each`` of the units of ``lr_at`` long."""
     count = min(rows, _MOST_ROWS)
     part = rows / count
-    # A step has the lr of its begin: the middle of several begins half a row later.
+    # A step has the lr of its start: the middle of several is (part − 1)/2 after it.
     lrs = tuple(lr_at(each * (row * part + (part - 1) / 2)) for row in range(count))
     if not max(lrs) > 0:
         return "an lr of 0 all along"
@@ -215,7 +215,7 @@ def course_of_megatron(flat: Flat, style: str, run: Run) -> Course:
 
 
 def epochs_of_timm(flat: Flat, name: str, epochs: float) -> float:
-    """Return how many epochs timm trains: cycles, cooldown and prefix are beyond.
+    """Return how many epochs timm trains: all cycles, a cooldown and a prefix.
 
     Reference:
         timm 1.0.31, ``scheduler_factory.py``, and ``get_cycle_length`` of its cycles.
@@ -232,7 +232,7 @@ def epochs_of_timm(flat: Flat, name: str, epochs: float) -> float:
 
 
 def course_of_timm(flat: Flat, name: str, run: Run) -> Course:
-    """List the lr of every epoch, for timm moves it once in an epoch, or at each step.
+    """List the lr of every epoch, or of every step where timm moves it at each.
 
     Reference:
         timm 1.0.31, ``scheduler/scheduler_factory.py`` for names and defaults, and
@@ -271,7 +271,7 @@ def course_of_timm(flat: Flat, name: str, run: Run) -> Course:
 def _falls_of_timm(
     flat: Flat, peak: float, epochs: float, tick: float
 ) -> Mapping[str, Callable[[float], float]]:
-    """Return the lr behind the warm-up by the name of a schedule, at a time in epochs.
+    """Return the lr after the warm-up by schedule, as functions of a time in epochs.
 
     ``tick`` is the time between two moves of the lr.
     """
@@ -304,7 +304,7 @@ def _falls_of_timm(
 def course_of_ultralytics(flat: Flat, run: Run) -> Course:
     """List the lr of every step: it falls from epoch 0, in the warm-up as well.
 
-    The more frequent steps of the warm-up, while ``accumulate`` grows, are left out.
+    The more frequent steps of the warm-up, while ``accumulate`` grows, are not counted.
 
     Reference:
         ultralytics 8.4, ``engine/trainer.py``: ``_setup_scheduler``, ``_do_train``.
@@ -357,8 +357,8 @@ def course_of_litgpt(flat: Flat, warm: float, run: Run) -> Course:
 def course_of_deepspeed(flat: Flat, name: str, run: Run) -> Course:
     """List the lr of every step under a scheduler whose warm-up goes as ln t.
 
-    A step has the lr of the step before it, for the scheduler is stepped behind the
-    optimizer and first counts from 0: step t > 0 is ln t / ln W of the way up, or
+    A step has the lr of the step before it, for the scheduler is stepped after the
+    optimizer, and counts from 0: step t > 0 is ln t / ln W of the way up, or
     (t − 1)/W where ``warmup_type`` is linear.
 
     Reference:

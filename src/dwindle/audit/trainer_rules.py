@@ -1,4 +1,4 @@
-"""What trainers make of the numbers of their files before an optimizer gets them."""
+"""How trainers change the numbers of their files before an optimizer gets them."""
 
 import math
 import re
@@ -43,10 +43,10 @@ def options_in(value: object) -> dict[str, str]:
 
 
 def _own(reading: Reading, flat: Flat) -> Reading:
-    """Read the other facts as Python has them: names of a run and of its schedule."""
+    """Read a file of dwindle, whose keys are names of a run and of its schedule."""
     typed = {name: each for name, each in flat.items() if name not in _OWN_NUMBERS}
     run = run_of({**typed, "lr": reading.lr})
-    # As it was typed: its times are counted anew in a run of another length.
+    # As it was typed: its times are computed again in a run of another length.
     course = as_fields(typed).get("schedule", Schedule())
     course = Schedule(shape=course) if isinstance(course, str) else course
     given = {each.name for each in fields(Run) if each.init and run.is_given(each.name)}
@@ -59,7 +59,7 @@ def _own(reading: Reading, flat: Flat) -> Reading:
     )
 
 
-# Those that stand in a reading by themselves.
+# Keys that are fields of a reading, not of its run.
 _OWN_NUMBERS = {"knob", "value", "weight_decay", "lr"}
 
 
@@ -219,7 +219,7 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
     return replace(reading, facts=facts, unchecked=tuple(notes))
 
 
-# By the name of the trainer; the others type the numbers that their optimizers get.
+# By trainer; files of all others have the numbers that their optimizers get.
 _RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
     {
         "dwindle": _own,
@@ -238,7 +238,7 @@ _RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
 
 
 def as_trained(reading: Reading, trainer: Trainer, flat: Flat) -> Reading:
-    """Return what a trainer makes of its numbers, or why they are not what it uses."""
+    """Return the reading that a trainer uses, or why it is not known."""
     for switch in trainer.switches:
         if flat.get(switch["key"]) is switch["on"]:
             reading = replace(reading, **switch["then"])

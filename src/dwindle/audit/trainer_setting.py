@@ -70,7 +70,7 @@ def read_setting_of(
     """Read the decay, and all that bears on it, from a settings file of any trainer."""
     settings, known = read_settings(path), dict(given or {})
     trainer = trainer_of(flattened(settings))
-    # Its arguments have no mark: whoever is nobody else's file is taken for theirs.
+    # TrainingArguments have no mark: a file of no other trainer is taken for theirs.
     if trainer is None:
         trainer, settings = TRANSFORMERS, arguments_in(path, settings)
     if trainer.why_not:
@@ -175,8 +175,8 @@ def _read(values: Values, *, devices: int) -> Reading:
 
 
 def _factors_of_batch(values: Values, devices: int) -> dict[str, int]:
-    """Return what the examples of a step are multiplied from; none where not known."""
-    # What a file has for the whole step counts before what has to be multiplied.
+    """Return the factors of the examples of a step; empty where they are not known."""
+    # A batch for the whole step takes precedence over its factors.
     whole, here = values.whole("batch"), values.whole("per_device")
     if whole or here is None:
         return {"batch": whole} if whole else {}
@@ -195,7 +195,7 @@ def _adam_or_sgd(values: Values, knob: str | None) -> dict[str, Any]:
     if knob and has_momentum(KNOBS[knob]):
         momentum = values.number("momentum")
         if not momentum:
-            # Without a number counts the library's own default, which the audit names.
+            # Without a number the library's default counts, which the audit names.
             return {"momentum": momentum}
         nesterov = values.trainer.defaults.get("nesterov")
         return {"momentum": momentum, "nesterov": nesterov}
@@ -243,11 +243,11 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, str]:
         return replace(run, epochs=None, steps=None), followed
     if isinstance(followed, str):
         followed = Schedule()
-    if "shape" in shape:  # what another shape reads besides is none of this one's
+    if "shape" in shape:  # options of the shape of the file do not carry over
         names = ("warmup", "warmup_start", "final")
         followed = Schedule(**{name: getattr(followed, name) for name in names})
     followed = replace(followed, **shape)
-    if followed.lrs:  # a warm-up may stand where the peak would have been
+    if followed.lrs:  # the run may never reach the lr of the file
         run = replace(run, lr=max(followed.lrs))
     if followed.peak:
         run = replace(run, lr=followed.peak)
@@ -257,7 +257,7 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, str]:
 def _followed(
     values: Values, reading: Reading, run: Run, given: Given
 ) -> Schedule | str:
-    """Return the schedule of the file in a run, or why no shape is like it."""
+    """Return the schedule of the file in a run, or why it is not followed."""
     course = reading.course(run) if reading.course else None
     if isinstance(course, Schedule):
         return course
@@ -277,7 +277,7 @@ def _followed(
     share = _warmup(reading, run)
     is_long = share >= 1 and reading.warmup.get("share", 0.0) <= 1
     bearing = ScheduleFacts(
-        # Next to none shows what a schedule does with one that is too long for it.
+        # Nearly none, for no schedule takes one that is as long as the run.
         warmup=_NEXT_TO_NONE if is_long else share,
         lr=lr,
         steps=None if steps is None else round(steps),
@@ -299,7 +299,7 @@ def _followed(
 def _of_long(
     values: Values, reading: Reading, run: Run, first: float | None, given: Given
 ) -> Schedule | str:
-    """Return what a run has of a warm-up that is as long or longer, or why not.
+    """Return the part of a warm-up that fits into the run, or why it is not followed.
 
     Reference:
         transformers 5.23.0, ``optimization.py``: current_step / num_warmup_steps; NeMo,
@@ -315,7 +315,7 @@ def _of_long(
         got, remedy = str(values.flat.get(key)), "Give warmup (--warmup) too."
         raise RangeError(key, got, must, remedy)
     # With first the share of the lr at step 0, it is first + (1 − first)·t/W at step t,
-    # and (t + 1)/(W + 1) without one: it heads for less than the lr itself.
+    # and (t + 1)/(W + 1) without one; the run ends below the lr of the file.
     share = _warmup(reading, run)
     if first is None:
         first = 1 / (share * run.total_steps + 1)
@@ -329,7 +329,7 @@ _NEXT_TO_NONE = 1e-13
 
 
 def _warmup(reading: Reading, run: Run) -> float:
-    """Return the share of the steps in which the lr rises; a count below 1 is one."""
+    """Return the share of the steps in which the lr rises; a count below 1 is that."""
     quantities = run.quantities()
     for unit in ("steps", "epochs"):
         count = reading.warmup.get(unit, 0.0)
@@ -365,7 +365,7 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
         )
 
 
-# Of an lr: what no step quite has is no news.
+# An lr that comes so near to that of the file is shown as that.
 _NEARLY = 0.999
 
 
@@ -382,10 +382,10 @@ def _facts_shown(
     if run.schedule.lrs:
         share = long
     if long >= 1 and run.schedule.start < run.schedule.final:
-        # Only its warm-up is run, and that to a part of the lr which the file has.
+        # Only its warm-up is run, which ends below the lr of the file.
         schedule, share = f"{name} (its warm-up alone)", long
     lr = f"{run.lr:g}"
-    if run.lr and typed and run.lr < typed:  # by rounding, or in truth
+    if run.lr and typed and run.lr < typed:  # by rounding, or in fact
         is_near = run.lr > _NEARLY * typed
         lr = f"{typed:g}" if is_near else f"{run.lr:.3g} (at most, of {typed:g})"
     facts = {
@@ -407,7 +407,7 @@ def _facts_shown(
 
 
 def _batch_shown(values: Values, run: Run, given: Given, devices: int) -> str:
-    """Return the examples of a step, and what they are multiplied from."""
+    """Return the examples of a step, and their factors."""
     text, is_given = str(run.batch_size or ""), "batch_size" in given
     factors = {} if is_given or not text else _factors_of_batch(values, devices)
     several = {part: count for part, count in factors.items() if count > 1}

@@ -1,4 +1,4 @@
-"""Trainers whose settings files are known, whose file a file is, and its values."""
+"""Trainers whose settings files are read: how to recognize a file, and its values."""
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _CLASS_KEYS = ("class_path", "_target_", "_component_")
 
 @dataclass(frozen=True, kw_only=True)
 class Trainer:
-    """How the settings file of a trainer is recognized, and where it has which fact."""
+    """How the settings file of a trainer is recognized, and the keys of its facts."""
 
     name: str
     marks: tuple[tuple[str, ...], ...] = ()  # its file has all keys of one of them
@@ -60,7 +60,7 @@ class Trainer:
 
 
 def _folded(name: str) -> str:
-    # AdamW8bit and adamw_8bit are one name to people, and to most trainers.
+    # Most trainers take AdamW8bit and adamw_8bit for one name.
     return name.casefold().replace("_", "").replace("-", "")
 
 
@@ -104,7 +104,7 @@ def _trainer(table: dict[str, Any]) -> Trainer:
     return Trainer(**table, knobs=knobs, keys=keys, marks=marks)
 
 
-# The last two have no marks: what they are known by is in the functions that find them.
+# The last two have no marks: trainer_of and arguments_in recognize their files.
 *_KNOWN, BY_PATH, _TRANSFORMERS = map(_trainer, _TABLES["trainer"])
 TRANSFORMERS = replace(
     _TRANSFORMERS, unused=frozenset(_TABLES["knobs"]["transformers"]["unused"])
@@ -121,8 +121,7 @@ OTHER_ARGUMENTS, LIKELY, ITS_OWN = (
 def trainer_of(flat: Flat) -> Trainer | None:
     """Return the trainer whose file this is; None where it is none of the table.
 
-    TrainingArguments of Hugging Face have no mark of their own: whether the rest is
-    such a file is another question.
+    TrainingArguments of Hugging Face have no mark; see :func:`arguments_in`.
     """
     for trainer in _KNOWN:
         if any(all(key in flat for key in mark) for mark in trainer.marks):
@@ -140,7 +139,7 @@ def trainer_of(flat: Flat) -> Trainer | None:
     return None
 
 
-# Not the Trainer's, but in files of those who build on it: the dtype of the weights.
+# No arguments of the Trainer, but in files of programs that use it.
 DTYPE_KEYS = {*TRANSFORMERS.keys["dtype"], *TRANSFORMERS.keys["bfloat16"]}
 # The names that bear on a decay.
 READ = tuple(name for name in TRANSFORMERS.all_keys if name not in DTYPE_KEYS)
@@ -169,7 +168,7 @@ def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
 
 
 # Parts of keys that change a decay, whole between separators: lr, and not the lr of
-# "early"; lr0 is Ultralytics'.
+# "already"; lr0 is Ultralytics'.
 _PARTS = "lr|learning_rate|optim|optimizer|epochs?|batch|sched|scheduler|warmup"
 _MORE = "dtype|precision|bf16|fp16|decay|wd|momentum|betas|steps|iters"
 # An unread key with one of them is named: it may have changed the decay.
@@ -180,7 +179,7 @@ _BEARING = re.compile(
 _ELSEWHERE = re.compile(
     r"(?:^|[_.-])(?:eval|val|valid|test|log|logging|save|generation)"
 )
-# In the table of every optimizer, and without effect on what a step takes off.
+# Options of optimizers that have no effect on the decay.
 _NEUTRAL = {"eps", "epsilon", "fused", "foreach", "_partial_", "_convert_", "name"}
 
 
@@ -213,7 +212,7 @@ def foreign_keys(settings: Settings) -> list[str]:
 
 
 def file_not_read(path: str, trainer: str, why: str) -> AuditTargetError:
-    """Return the refusal of a file of a trainer whose numbers cannot be had from it."""
+    """Return the error for a file that does not hold the numbers of its trainer."""
     must = "hold one setting of a trainer whose files are read"
     remedy = (
         "Write the numbers: dwindle explain KNOB=VALUE --lr LR --batch-size EXAMPLES."
@@ -268,7 +267,7 @@ _LONGEST = 60  # characters of a wrong value in an error
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The numbers of a settings file; ``None`` and an empty text mean: not there."""
+    """The numbers of a settings file; what it lacks is ``None`` or an empty text."""
 
     optimizer: str
     knob: str | None
@@ -286,16 +285,16 @@ class Reading:
     # What its schedule is in a run, where that takes more than its name: see Course.
     course: Callable[[Run], Schedule | str | None] | None = None
     unchecked: tuple[str, ...] = ()  # sentences on what the file does not have
-    # Why the file's numbers are not those that the trainer ends up with.
+    # Why the file's numbers are not those that the trainer uses.
     why_not: str = ""
 
 
 class Values:
     """The values of a file by fact; owns the findings on texts that should be numbers.
 
-    TrainingArguments have types: what is of another is refused, and a number that is a
-    text is a finding, for the Trainer fails on it later. Other trainers write "auto"
-    for numbers that they choose, and read texts: what is no number is not known.
+    TrainingArguments have types: a value of another type is refused, and a number that
+    is a text is a finding, for the Trainer fails on it later. Files of others may have
+    texts, or "auto" for a number that is chosen: what is no number is unknown.
 
     Raises:
         AuditTargetError: From each method, if a typed file has anything else.
@@ -336,7 +335,7 @@ class Values:
         number, key = self.number(fact), self.trainer.found(fact, self.flat)[0]
         if self.has_types and number is not None and not number.is_integer():
             raise self._wrong(key, "a whole number", number)
-        # 0 and -1 mean elsewhere: as many as fit, or no limit.
+        # In other files 0 and -1 mean: as many as fit, or no limit.
         is_count = number is not None and (number >= 1 or self.has_types)
         return int(number) if is_count else None  # type: ignore[arg-type]  # a number
 

@@ -1,4 +1,4 @@
-"""Audit: whether a torch program decays what its author thinks it decays."""
+"""The audit of a torch program: whether it decays what was meant to decay."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,8 +41,8 @@ from dwindle.pytorch.penalized.double_decay import penalties_of
 from dwindle.pytorch.refusals import refused
 from dwindle.wording import count, with_article
 
-# Each finds its codes in the facts of a program. Of findings that weigh alike, those of
-# the first are shown first.
+# Each finds its codes in the facts of a program. Findings of one code are shown in this
+# order.
 CHECKS = (
     of_parameters.decayed_vectors,
     of_parameters.in_no_group,
@@ -162,7 +162,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         table=tuple(_row(facts, group) for group in facts.groups),
         facts=facts_of_run(facts.run) | _paces(facts),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
-        # A scheduler that is followed has made another total decay of it.
+        # The e-folds are those along the scheduler, where one was followed.
         among=next(
             (
                 replace(group.explanation.among, e_folds=group.explanation.e_folds)
@@ -178,7 +178,7 @@ def audit(  # noqa: PLR0913 the parts of a program
 
 def findings_of(facts: Facts) -> Iterator[Finding]:
     """Yield what all checks find in the facts of a program."""
-    # Lists of tensors that an optimizer keeps beside its groups would not fit others.
+    # Tensors that an optimizer lists beside its groups would not fit new groups.
     listing = any(tensors_kept(group.optimizer) for group in facts.groups)
     for find in CHECKS:
         for found in find(facts):
@@ -206,7 +206,7 @@ def _row(facts: Facts, group: AuditedGroup) -> GroupLine:
         line,
         parameters=len(group.moving),
         numbers=group.numbers,
-        # A knob that decays alike may count in other units than the one that is typed.
+        # The knob of the judgement may have other units than the one that is typed.
         weight_decay=None if is_judged_as_held else group.knob,
         walk="none" if rests else group.probe.walk,
         is_held=not group.is_free,
@@ -231,7 +231,7 @@ def _unchecked(facts: Facts) -> Iterator[str]:
 
 
 def _of_schedulers(facts: Facts) -> Iterator[str]:
-    """Yield how the pace of a scheduler is known, or why it was not followed."""
+    """Yield that the pace of a scheduler was guessed, or why it was not followed."""
     for course in _courses(facts):
         if course.why_not:
             text = UNCHECKED["not-followed"].format(
@@ -247,7 +247,7 @@ def _of_schedulers(facts: Facts) -> Iterator[str]:
 
 
 def _unused(facts: Facts) -> Iterator[str]:
-    """Yield what was given and is known better from the program, or instead of it."""
+    """Yield sentences on given facts that were not used, or used for the program's."""
     if any(facts.run.lr not in {None, group.lr} for group in facts.groups):
         yield UNCHECKED["other-lr"]
     if facts.every is not None and not facts.schedulers:

@@ -1,4 +1,4 @@
-"""What the checks of an audit read: facts of a program, and what recipes do anyway."""
+"""What the checks of an audit read: facts of a program, and the practice of recipes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Facts:
         return None if steps is None else int(steps)
 
 
-# A finding has a severity, a line and a case by keyword, and values of any type.
+# More keywords are fields of the finding, or values of any type.
 def on_parameters(
     code: str,
     held: Sequence[ParameterRole],
@@ -131,7 +131,7 @@ def in_groups(groups: Iterable[AuditedGroup]) -> dict[str, Any]:
 
 # In the class names of all libraries, also of their kernels.
 _ATTENTION = "Attention"
-# A convolution whose patches do not overlap, as vision transformers begin with.
+# The smallest patch of the convolution that vision transformers begin with.
 _SMALLEST_PATCH = 4
 CONVOLUTIONAL, RECURRENT = "convolutional network", "recurrent language model"
 
@@ -184,7 +184,7 @@ def decays_like_recipes(
         is_known = group.judged is not None and group.explanation.e_folds is not None
         if is_known and is_as_good_as_none(group.explanation):
             continue
-        # Recurrent networks are seldom trained on from others, and at any lr.
+        # Recurrent networks are seldom fine-tuned, and trained at any lr.
         is_new = network == RECURRENT or is_a_training(group.run(run), alike)
         if not (group.is_sgd and is_new):
             return False

@@ -41,22 +41,22 @@ from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.trials import Programme, Trials, rule_mould
 
-# What kind of decay it is shows at any lr; sizes are not given where none is known.
-_LR_OF_NOBODY = 1e-3
+# The kind of a decay shows at any lr; without a known lr no sizes are reported.
+_ANY_LR = 1e-3
 # What schedulers of torch that cycle the momentum leave in a group.
 _CYCLED = frozenset({"base_momentum", "max_momentum"})
-# How torch's own classes, and nobody else's, are written after ``import torch``.
-TORCHS = "torch.optim."
+# How torch's own classes begin in a program.
+TORCH_OPTIM = "torch.optim."
 # Knobs whose numbers do what a copy was seen to do, under any name of the class.
 DECOUPLED = "torch.optim.AdamW"
-# Each stands for one course: with the lr and momentum, through an adaptive step, free
-# of the lr, and with its square.
+# The other rules: with the lr and momentum, through an adaptive step, free of the lr,
+# and with its square.
 _COUPLED = "torch.optim.SGD"
 _ADAPTIVE = "torch.optim.Adam"
 _CONSTANT = "optax.adafactor"
 _CORRECTED = "timm.adamc"
 _USUAL = 1e-3  # how near to lr·knob a share must be to be just that
-# Part of a shrink that must be lost, or won, in a group's own number format. A walk of
+# The part of a shrink that rounding must take away or add, as measured. A walk of
 # some hundred steps measures narrow formats to a few percent.
 _ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}
 
@@ -70,7 +70,7 @@ Like = tuple[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class LrCourse:
-    """How the lr of one optimizer goes over a run, as its scheduler takes it.
+    """The lr of one optimizer over a run, along its scheduler.
 
     ``scheduler`` is its class, empty where there is none that counts. Where it is not
     followed there are no pace and no e-folds, and ``why_not`` gives the reason.
@@ -88,7 +88,7 @@ class LrCourse:
 
     @property
     def is_guessed(self) -> bool:
-        """Whether it is followed at a pace that nobody gave."""
+        """Whether it is followed at a pace that was guessed."""
         return self.pace is not None and self.pace.is_guessed
 
 
@@ -99,7 +99,7 @@ def course_of(
     *,
     every: Every | None = None,
 ) -> LrCourse:
-    """Return how the scheduler of an optimizer takes its lr over the run.
+    """Return the course of the lr of an optimizer over the run, along its scheduler.
 
     It is followed on a copy. A schedule in the run counts instead of it.
     """
@@ -184,7 +184,7 @@ class AuditedGroup:
 
     @property
     def explanation(self) -> Explanation:
-        """What its decay does, of a group that was judged."""
+        """The explanation of its decay; only of a group that was judged."""
         if self.judged is None:
             raise RuntimeError  # Facts.judged are those that were
         return self.judged.explanation
@@ -242,7 +242,8 @@ class AuditedGroup:
     def class_path(self) -> str:
         """How the class of its optimizer is written in a program."""
         kind = type(self.optimizer)
-        return f"{TORCHS if kind.__module__.startswith(TORCHS) else ''}{kind.__name__}"
+        is_torchs = kind.__module__.startswith(TORCH_OPTIM)
+        return f"{TORCH_OPTIM if is_torchs else ''}{kind.__name__}"
 
     @property
     def setting(self) -> tuple[float | None, float]:
@@ -292,7 +293,7 @@ def groups_of(
         several = isinstance(optimizer, Iterable)
         called = f"optimizers[{place}]" if several else "optimizer"
         _check_numbers(each, called)
-        # A copy goes without the controller that makes the decay: nothing to follow.
+        # A copy lacks the controller that makes the decay: nothing to follow.
         followed = () if is_held(each) else schedulers
         course = course_of(each, followed, run, every=every)
         peaks = _peaks(each, schedulers, run, course)
@@ -326,7 +327,7 @@ def groups_of(
 
 
 def _check_numbers(optimizer: Optimizer, called: str) -> None:
-    """Refuse what is no number, or a negative one: constructors alone check them."""
+    """Refuse options that are no number, or negative: only constructors check them."""
     must = "a finite number, 0 or more"
     for at, group in enumerate(optimizer.param_groups):
         for name in ("lr", KNOB, *LEFT_BY_SCHEDULERS, *sorted(_CYCLED)):
@@ -356,8 +357,8 @@ def _peaks(
     try:
         read = peaks_read(optimizer, scheduler=mine[0] if mine else None, steps=steps)
     except (RefusedError, MissingFactError):
-        # An lr_scale that nobody applies has another check; a scheduler that must be
-        # followed over a run of unknown length shows nothing.
+        # An lr_scale that nothing applies is DW018; a scheduler that must be followed
+        # over a run of unknown length shows nothing.
         read = [None] * len(optimizer.param_groups)
     found = zip(read, optimizer.param_groups, strict=True)
     peaks = [lr or largest_lr(group) or 0.0 for lr, group in found]
@@ -375,9 +376,9 @@ def number_of(value: object) -> float:
 def _seen(
     optimizer: Optimizer, peaks: Sequence[float]
 ) -> list[tuple[GroupProbe, bool]]:
-    """Return what each group does at its peak, and whether it decays bare weights."""
-    # Copies are made of the optimizer as it would be at its peak: its options are set
-    # for so long, and put back.
+    """Return what each group does at its peak, and if it steps with no gradient."""
+    # Copies are made of the optimizer at its peak: its options are set meanwhile, and
+    # put back.
     before = [dict(group) for group in optimizer.param_groups]
     try:
         for group, lr in zip(optimizer.param_groups, peaks, strict=True):
@@ -391,8 +392,8 @@ def _seen(
 
 
 def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
-    """Return the options that a probe needs otherwise than they are."""
-    wanted = {"lr": lr or _LR_OF_NOBODY, KNOB: number_of(group.get(KNOB))}
+    """Return the options that have to be changed for a probe at an lr."""
+    wanted = {"lr": lr or _ANY_LR, KNOB: number_of(group.get(KNOB))}
     numbers = {
         name: value
         for name, value in wanted.items()
@@ -403,9 +404,9 @@ def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
 
 
 def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the option that a scheduler sets otherwise at the peak lr than now."""
+    """Return the momentum at the peak lr, where a scheduler cycles it."""
     # OneCycleLR and CyclicLR keep both ends of their momentum in the group, and pair
-    # the lowest with the highest lr. The momentum of now goes with the lr of now.
+    # the lowest with the highest lr. At the lr of now it is that of now.
     if not group.keys() >= _CYCLED or number_of(group["lr"]) == lr:
         return {}
     lowest = number_of(group["base_momentum"])
@@ -447,7 +448,7 @@ def _judged(
 def same_decay(group: AuditedGroup) -> Like | None:
     """Return a knob and the number at which it decays as the group was seen to.
 
-    None where nothing decays, or by no rule that a number could be read from.
+    None where nothing decays, or by a rule that has no such number.
     """
     seen, held = group.probe, group.held_rate
     if held is not None:

@@ -1,7 +1,7 @@
-"""Weights whose size is divided out again: by a norm behind them, or by themselves.
+"""Weights whose size is divided out: by a norm after their layer, or by themselves.
 
-A norm right behind is declared so, or seen in a forward pass: whose output goes into a
-norm, and nowhere else.
+A norm follows a layer by the order of declaration, or as seen in a forward pass: the
+output goes into the norm, and nowhere else.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ _REMEDY = 'Write example=inputs, example=(inputs, mask) or example={"input_ids":
 _FORGET_THE_BIAS = (_BatchNorm, _InstanceNorm)
 # All of torch's that divide by the size of their input.
 _NORMS = (*_FORGET_THE_BIAS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
-# Their children lie beside each other; nothing flows from one to the next.
+# No output flows from one of their children to the next.
 _UNORDERED = (nn.ModuleList, nn.ModuleDict, *_NORMS)
 # Parametrizations of torch.nn.utils, private classes of public functions: the original
 # whose size is divided out, and the name of the function.
@@ -50,7 +50,7 @@ class Normalized:
 
     Args:
         parameter: The weight.
-        by: What divides its size out, for people: ``bn1, a BatchNorm2d``.
+        by: What divides its size out: ``bn1, a BatchNorm2d``.
         known_from: ``declaration`` (two neighbours of a container), ``forward pass``
             or ``parametrization``.
 
@@ -69,7 +69,7 @@ def is_normalization(module: nn.Module) -> bool:
 
 def weight_of_layer(module: nn.Module) -> nn.Parameter | None:
     """Return the weight that a layer's output is proportional to, beside its bias."""
-    # transformers' Conv1D is a Linear that keeps its matrix the other way around.
+    # transformers' Conv1D is a Linear with a transposed matrix.
     conv1d = type(module).__name__ == "Conv1D" and hasattr(module, "nf")
     if not (conv1d or isinstance(module, (nn.Linear, _ConvNd))):
         return None
@@ -127,7 +127,7 @@ def normalized_by_themselves(model: nn.Module) -> Iterator[Normalized]:
                 weight = getattr(kept, slot, None)
                 if isinstance(weight, nn.Parameter):
                     yield _parametrized(weight, function)
-        for hook in module._forward_pre_hooks.values():  # noqa: SLF001 where the old weight_norm lives
+        for hook in module._forward_pre_hooks.values():  # noqa: SLF001 the hook of the old weight_norm
             weight = getattr(module, f"{getattr(hook, 'name', '')}_v", None)
             if isinstance(hook, WeightNorm) and isinstance(weight, nn.Parameter):
                 yield _parametrized(weight, "weight_norm")
@@ -139,7 +139,7 @@ def _parametrized(weight: nn.Parameter, function: str) -> Normalized:
 
 @dataclass(kw_only=True)
 class _Output:
-    """One output of one layer: kept, so that its storage is not given to another."""
+    """One output of one layer: kept, so that its storage is not used again."""
 
     layer: nn.Module
     tensor: Tensor
@@ -253,7 +253,7 @@ def _run(model: nn.Module, example: object, watch: _Watch) -> object:
     args, kwargs = example if isinstance(example, tuple) else (example,), {}
     if isinstance(example, Mapping):
         args, kwargs = (), dict(example)
-    inner = model  # without its wrappers: DDP would talk to other processes
+    inner = model  # without its wrappers: DDP would wait for other processes
     while (name := wrapped_child(inner)) is not None:
         inner = getattr(inner, name)
     try:
@@ -267,7 +267,7 @@ def _run(model: nn.Module, example: object, watch: _Watch) -> object:
 
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Let copies stand in for buffers: a norm in training mode writes into its own."""
+    """Replace buffers by copies: a norm in training mode writes into its own."""
     kept = [(module, dict(module._buffers)) for module in model.modules()]  # noqa: SLF001 no public way to put one back
     try:
         for module, buffers in kept:

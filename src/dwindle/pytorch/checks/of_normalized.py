@@ -1,4 +1,4 @@
-"""DW016: weights whose size a normalization divides out, and what decay is to them."""
+"""DW016: weights whose size a normalization divides out, and how decay acts on them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,9 @@ from dwindle.pytorch.checks.group import AuditedGroup, number_of
 from dwindle.pytorch.probing.measuring import steps_by_size
 from dwindle.wording import number
 
-# Adaptive classes whose gradient's mean square is a running one: once updates and a
-# coupled decay balance, such weights turn by (lr²·weight_decay) ** (1/3) per step and
-# a factor of the rest. Stepped on white noise: of Adagrad, Adadelta, Adamax this was
-# not seen.
+# Adaptive classes with a running mean square of the gradient: once updates and a
+# coupled decay balance, such weights turn by (lr²·weight_decay) ** (1/3) per step, up
+# to a factor. Measured on white noise; it does not hold for Adagrad, Adadelta, Adamax.
 _BALANCED = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 # Only its own family divides by the root mean square of the gradient.
 _ADAM = ("Adam",)
@@ -64,14 +63,14 @@ def size_divided_out(facts: Facts) -> Iterator[Finding]:
 
 
 def _kind(group: AuditedGroup) -> str:
-    """Return what decay is to such weights: a key of the cases of DW016."""
+    """Return the effect of decay on such weights: a case of DW016."""
     if not group.is_free or not group.lr:
         return ""
     if steps_by_size(group.optimizer, at=group.at):
         return "by-size"
     if group.is_sgd or group.probe.decouples:
         return "linear"
-    # A coupled decay balances that goes through a running mean square, and little else.
+    # A coupled decay balances the updates where it goes through a running mean square.
     small = number_of(group.options.get("eps")) <= _SMALL_EPS
     balances = group.probe.walk in _COUPLED and small and _is_a(group, _BALANCED)
     return "quadratic" if balances else ""
@@ -99,7 +98,7 @@ def _rotation(facts: Facts, group: AuditedGroup) -> dict[str, Any]:
 
 
 def _is_a(group: AuditedGroup, classes: tuple[str, ...]) -> bool:
-    """Whether a class is called so, or a variant: Adam8bit, RMSpropTF, FusedAdam."""
+    """Return whether a class steps, or a variant such as Adam8bit or RMSpropTF."""
     found = [cls.__name__ for cls in type(group.optimizer).__mro__]
     others = ("Adamax", "Adadelta")
     named = [name for name in found if not name.startswith(others)]

@@ -12,14 +12,19 @@ from torch.optim import Optimizer
 from dwindle.audit.findings import Finding, Paste
 from dwindle.errors.nearest import mistyped, nearest_names
 from dwindle.pytorch.checks.facts import Facts, on_groups
-from dwindle.pytorch.checks.group import TORCHS, AuditedGroup, number_of, scheduler_name
+from dwindle.pytorch.checks.group import (
+    TORCH_OPTIM,
+    AuditedGroup,
+    number_of,
+    scheduler_name,
+)
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.follow_schedule import belongs_to, is_timms
 from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.trials import Programme, Trials
 
-# timm's own schedulers multiply by it, and nobody else.
+# Only timm's own schedulers multiply by it.
 _SCALE = "lr_scale"
 # What torch's class of this name does: True where it decouples the decay.
 _PROMISES: Mapping[str, bool] = {
@@ -96,7 +101,7 @@ def of_another_optimizer(facts: Facts) -> Iterator[Finding]:
 
 
 def promise_not_kept(facts: Facts) -> Iterator[Finding]:
-    """DW019: the class is called like another one that decays differently."""
+    """DW019: the class has the name of one that decays differently."""
     for group in facts.groups:
         promised = _PROMISES.get(_plain_name(type(group.optimizer).__name__))
         options = group.optimizer.defaults | dict(group.options)
@@ -139,7 +144,7 @@ def _under_another_class(group: AuditedGroup, name: str, plain: str) -> Paste | 
         if found is None and isinstance(there, type) and issubclass(there, Optimizer):
             found, lines = there, [f"from {module} import {name}"]
     if found is None and hasattr(torch.optim, plain):
-        found, written = getattr(torch.optim, plain), f"{TORCHS}{plain}"
+        found, written = getattr(torch.optim, plain), f"{TORCH_OPTIM}{plain}"
     if found is None:
         return None
     signature = inspect.signature(found.__init__).parameters
@@ -165,7 +170,7 @@ def numbers_as_text(facts: Facts) -> Iterator[Finding]:
             name: number_of(value)
             for name, value in group.options.items()
             if name in {"lr", KNOB, _SCALE}
-            # Some optimizers of others have None by default, and read it so.
+            # Some optimizers of other libraries have None as their default.
             and (value is None or isinstance(value, str))
             and (value is not None or group.optimizer.defaults.get(name) is not None)
         }
@@ -242,7 +247,7 @@ def _meant(facts: Facts, group: AuditedGroup, key: str) -> dict[str, object]:
 
 
 def _is_read(group: AuditedGroup, key: str) -> bool:
-    """Return whether a step comes out otherwise without the key: seen on copies."""
+    """Return whether copies make another step without the key."""
     trials, steps = (
         Trials(Mould.of(group.optimizer)),
         Programme(steps=2, gradients=(0.5,)),
@@ -277,7 +282,7 @@ def eps_like_a_decay(facts: Facts) -> Iterator[Finding]:
 
 
 def _usual_eps(group: AuditedGroup) -> float | None:
-    """Return the eps of the class where that of a group looks like a decay."""
+    """Return the eps of the class where that of a group is as large as a decay."""
     signature = inspect.signature(type(group.optimizer).__init__).parameters
     order = list(signature)
     if "betas" not in signature or order[-1:] == ["eps"]:

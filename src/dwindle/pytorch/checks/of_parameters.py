@@ -35,9 +35,9 @@ from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import modules_of
 from dwindle.pytorch.selection import choices_of
 
-# Roles whose first numbers are drawn at random.
+# Roles with random initial numbers.
 _DRAWN = ("weight", "embedding")
-# What recipes of transformers spare: each kind has its own finding and its own remedy.
+# Roles that recipes of transformers do not decay, by the code of each.
 _ROLES_THAT_STAY = {
     "DW001": ("bias", "vector"),
     "DW002": ("norm",),
@@ -84,7 +84,7 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
 
 def _copies(facts: Facts, lost: Sequence[ParameterRole]) -> list[str]:
     """Return the modules that lost parameters make up, if all are copies; else none."""
-    # Weights are drawn at random: two with the same numbers are no chance.
+    # Weights are drawn at random: two that are equal are no coincidence.
     weights = [each for each in lost if each.role in _DRAWN]
     trained = [each for each in facts.held if facts.groups_of(each)]
     twins = (
@@ -225,7 +225,7 @@ for p in model.parameters():
 
 
 def nothing_decays(facts: Facts) -> Iterator[Finding]:
-    """DW021: no group decays, and no penalty is known of."""
+    """DW021: no group decays, and no penalty is known."""
     moving = [group for group in facts.groups if group.moving]
     if not moving or any(group.decays for group in facts.groups) or facts.penalties:
         return
@@ -260,7 +260,7 @@ def _typed_elsewhere(groups: Iterable[AuditedGroup]) -> dict[str, Any]:
 
 
 def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
-    """DW040: weights do not decay while others do, or not by what was meant."""
+    """DW040: weights do not decay while others do, or not by the number meant."""
     weights = _weights(facts)
     if facts.meant is not None and any(KNOB in group.options for group in facts.groups):
         yield from _otherwise(facts, weights, facts.meant)
@@ -369,7 +369,7 @@ def idle_rows(facts: Facts) -> Iterator[Finding]:
 
 
 def idle_layers(facts: Facts) -> Iterator[Finding]:
-    """DW015: weights of which no number has a gradient, beside others that have."""
+    """DW015: weights whose whole gradient is zero, beside others with a gradient."""
     decaying = [
         held for held in facts.decaying("weight") if held.parameter.grad is not None
     ]

@@ -50,7 +50,7 @@ _HALF_LIVES = frozenset({"DW010", "DW011"})
 _STILL = "still"  # the case of DW010 where another decay would change nothing
 # Half-lives of groups that differ by less are given as one.
 _SAME_TIME = 0.01
-# Of two groups of one optimizer, a number so many times the other is no fine choice.
+# Where numbers of two groups are so many times apart, the lower is no choice.
 _MANY_TIMES = 100
 _SWITCH = "decoupled_weight_decay"
 # Gradients of 1 and 3 make steps that differ by so much at most, through an eps.
@@ -154,17 +154,18 @@ def _for_half_life(
         number = number_for(half_life, explanation.knob, run)
         if number is None:
             continue
-        # The knob that decays alike may count in other units than the one at hand.
+        # The knob of the judgement may have other units than the group's.
         times = number / explanation.value
         along = group.e_folds
-        if along and along < math.log(2):  # the scheduler takes more of it than thought
+        # The scheduler leaves less decay than the schedule of the run.
+        if along and along < math.log(2):
             times = max(times, 2 * math.log(2) / along)
         found[group] = _rounded_down(group.knob * times)
     return found
 
 
 def _rounded_down(value: float) -> float:
-    """Return a number of three digits that is not larger: what is a limit stays one."""
+    """Return a number rounded down to three digits: within a limit it stays there."""
     digits = Decimal(repr(value))
     last = Decimal(1).scaleb(digits.adjusted() - 2) if value else Decimal(1)
     return float(digits.quantize(last, rounding=ROUND_DOWN))
@@ -347,7 +348,7 @@ def penalty_and_decay(facts: Facts) -> Iterator[Finding]:
 
 
 def penalty_through_adaptive(facts: Facts) -> Iterator[Finding]:
-    """DW008: the gradient of a penalty, divided by its own size like all of it."""
+    """DW008: the gradient of a penalty goes through an adaptive optimizer."""
     by_id = {id(each.parameter): each for each in facts.held}
     for penalty in facts.penalties:
         held = [by_id[id(each)] for each in penalty.parameters.values()]
@@ -359,7 +360,7 @@ def penalty_through_adaptive(facts: Facts) -> Iterator[Finding]:
 
 
 def _divides(group: AuditedGroup) -> bool:
-    """Return whether a gradient of another size makes the same step: seen on copies."""
+    """Return whether copies make the same step with a gradient of another size."""
     trials = Trials(Mould.of(group.optimizer, dtype=torch.float64))
     programmes = (Programme(steps=1, gradients=(each,)) for each in (0.0, 1.0, 3.0))
     # The last row of the first weight's walk, at its first entry.

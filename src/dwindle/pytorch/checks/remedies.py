@@ -16,18 +16,18 @@ from torch import Tensor
 from dwindle.audit.findings import Paste, typed
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import TORCHS, AuditedGroup, number_of
+from dwindle.pytorch.checks.group import TORCH_OPTIM, AuditedGroup, number_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.selection import choices_of
 from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"
-# Their findings have one line: what takes one of them out takes all of them out.
+# Their findings share one line, which takes all of them out of the decay.
 _LIKE_BIASES = frozenset({"bias", "norm", "vector"})
 # Roles that decay_groups leaves alone unless embeddings=True.
 _TOKENS = frozenset({"embedding", "token"})
-# These advise another number: a line beside them does not repeat that of now.
+# These advise another number: no other line may repeat the current one.
 _OF_NUMBERS = frozenset({"DW009", "DW010", "DW011", "DW012", "DW024"})
 # Keys by which groups differ, and which are not typed as options.
 _NOT_TYPED = frozenset({KNOB, MARKER, "params", "param_names", "initial_lr"})
@@ -90,7 +90,7 @@ def _places(at: Sequence[int]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    """Arguments of ``decay_groups`` beside the model: what decays against its habit."""
+    """Arguments of ``decay_groups`` besides the model: exceptions to its defaults."""
 
     weight_decay: float | None = None
     embeddings: bool = False
@@ -174,7 +174,7 @@ def _split(
         (place,) = at
         one = f"decay_groups(model{arguments}, groups=[{there}[{place}]])"
         return f"{there}[{place}:{place + 1}] = {one}"
-    # From behind: a group that becomes two moves those that follow it.
+    # From the last: a group that becomes two moves those after it.
     order = f"({', '.join(map(str, reversed(at)))})"
     one = f"decay_groups(model{arguments}, groups=[{there}[at]])"
     return f"for at in {order}:\n    {there}[at:at + 1] = {one}"
@@ -220,7 +220,7 @@ def _written_anew(
     Args:
         facts: Of the program.
         knob: Another weight decay; that of now where None.
-        moved: Ids of parameters that may stop to decay, besides biases and gains.
+        moved: Ids of parameters that may stop decaying, besides biases and gains.
         lost: Whether parameters may be added, or replaced, that are in no group.
         arguments: More arguments of ``decay_groups``.
 
@@ -258,7 +258,7 @@ def _is_plain(facts: Facts, *, lost: bool) -> bool:
     trained = {id(each.parameter) for each in facts.held if each.trainable}
     return (
         first.called == "optimizer"
-        and first.class_path.startswith(TORCHS)
+        and first.class_path.startswith(TORCH_OPTIM)
         and all(each == options[0] for each in options)
         and len(set(members)) == len(members)
         and (set(members) == trained or (lost and set(members) <= trained))
@@ -268,7 +268,7 @@ def _is_plain(facts: Facts, *, lost: bool) -> bool:
 
 
 def _keeps_choices(facts: Facts, moved: Collection[int], *, embeddings: bool) -> bool:
-    """Return whether new groups decay what decays now, but for what may stop to."""
+    """Return whether new groups decay what decays now, except what may stop."""
     for choice in choices_of(facts.model, embeddings=embeddings):
         groups = facts.groups_of(choice.held)
         if not groups or not choice.held.trainable:
@@ -345,8 +345,8 @@ def with_decay(
 def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Paste | None:
     """Return the lines that add parameters which are in no group; None if unclear.
 
-    Several optimizers share a model by kinds of parameters: Muon has matrices alone.
-    So one that has others gets what is no weight, if there is one such.
+    Several optimizers share a model by kinds of parameters: Muon has matrices only.
+    Then what is no weight goes to the one optimizer that has others, if there is one.
     """
     anew = _written_anew(facts, lost=True)
     if anew is not None:
@@ -358,7 +358,7 @@ def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Paste | None:
     now = "" if knob is None else f", {KNOB}={number(knob)}"
     each = "for each in optimizers " if called != "optimizer" else ""
     groups = f"{'each' if each else called}.param_groups"
-    # torch wants names of all parameters, or of none.
+    # torch takes names of all parameters, or of none.
     named = "param_names" in home[0].options
     which = "(n, p) for n, p in model.named_" if named else "p for p in model."
     text = (
@@ -418,7 +418,7 @@ def every_group(facts: Facts) -> Paste:
 
 def held_instead(facts: Facts, groups: Iterable[AuditedGroup]) -> Paste:
     """Return the lines that give the optimizers of some groups a half-life."""
-    # Without the length of the run any will do: a reader sees what to put there.
+    # Without the length of the run any number shows where to put it.
     options = f'half_life="{SHARE_THAT_ACTS}", steps={facts.steps or 10_000}'
     called = list(dict.fromkeys(group.called for group in groups))
     many = len(called) > 1
@@ -434,7 +434,7 @@ def held_instead(facts: Facts, groups: Iterable[AuditedGroup]) -> Paste:
 
 
 def by_role(facts: Facts) -> Paste | None:
-    """Return the lines that make groups in which nothing decays yet by their role."""
+    """Return the lines that group parameters by their role, without a decay yet."""
     anew = _written_anew(facts, knob=0.0)
     return anew or _all_split(facts, facts.groups, _Arguments())
 
