@@ -131,7 +131,7 @@ def test_damaged_files_are_refused(tmp_path):
         (
             "c",
             idx_bytes(np.zeros(7, np.uint8))[:-2],
-            "7 bytes long, as its header says",
+            "7 bytes long, as its header states",
         ),
         ("d.gz", b"no gzip", "readable"),
         ("e.gz", gzip.compress(b"cut off" * 99)[:-9], "readable"),

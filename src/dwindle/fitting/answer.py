@@ -174,7 +174,7 @@ def _difference(pair: Compared) -> str:
     more = ""
     if found.needed:
         known = pair.low is not None
-        wanted = _seeds_wanted(found.needed, noise_known=known, verb=" tell")
+        wanted = _seeds_wanted(found.needed, noise_known=known, verb=" decide")
         more = f"; {wanted}"
     one, other = (number(each, digits=_EXACT) for each in (pair.one, pair.other))
     return f"{one} instead of {other} lowers the loss by {by} ({how}): {sure}{more}."

@@ -138,20 +138,20 @@ def _notes(
     notes = []
     if columns.settings:
         notes.append(
-            f"Not pooled, since they differ too: {_differing(found, columns)}. "
-            "--ignore COLUMN pools, --where COLUMN=VALUE chooses."
+            f"Not pooled, because these differ too: {_differing(found, columns)}. "
+            "Pool with --ignore COLUMN, or choose rows with --where COLUMN=VALUE."
         )
     cells = [each.cell for each in fitted]
     lost = sum(cell.seeds_lost for cell in cells)
     if lost:
         notes.append(
-            f"{counted(lost, 'seed')} left out: diverged at most weight decays, also "
-            "where other seeds trained."
+            f"{counted(lost, 'seed')} left out: diverged at most of the weight decays, "
+            "even where other seeds trained."
         )
     if columns.seed is None:
         notes.append(
-            "No column counts as the seed: rows are independent trainings. If all had "
-            "one seed, the interval is for that seed."
+            "No column is the seed: rows count as independent trainings. If all have "
+            "one seed, the interval holds for that seed only."
         )
     elif not any(cell.paired for cell in cells):
         notes.append(
@@ -175,8 +175,8 @@ def _notes(
 
 
 _SEEDLESS = (
-    "The command takes no {seed}, so that its trainings would not pair, and no line "
-    "would settle what is open: write --seed {seed} where it takes one."
+    "The command takes no {seed}, so its trainings could not be paired, and no line to "
+    "settle this is printed: write --seed {seed} where the command takes it."
 )
 
 
@@ -199,8 +199,9 @@ def _command(answer: Fit, script: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if printed_name(metric) is None:
         shown = clean(metric, limit=40)
-        why = f"{shown} is a column of the file, and hardly what it prints"
-        notes = (f"For {TO_FILL_IN} write the name that your training prints: {why}.",)
+        why = f"{shown} is only its column in the file"
+        note = f"Replace {TO_FILL_IN} by the name that your training prints: {why}."
+        notes = (note,)
     command = find_command(
         cell,
         knob=answer.typed_into,

@@ -50,7 +50,7 @@ _UNPAIRED_ERROR_AT_ENDS = 0.04  # by a null distribution that is simulated: no t
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
 _SHOWN = 2  # digits of a gain, whose interval is wider than a tenth of it
-_ALIKE = "all λ gave one and the same loss: none may have reached the training"
+_ALIKE = "all λ gave the same loss: they may never have reached the training"
 _HIDDEN = "the noise hides whether decay gains anything"
 
 
@@ -358,9 +358,9 @@ def _judged_by_ends(
         why = "the best λ beats the {} end of the range, and the {} end diverged"
         verdict, why = "optimum", why.format(*ends)
     elif low:
-        verdict, why = "at least", "it beats the low end of the range alone"
+        verdict, why = "at least", "the best λ beats only the low end of the range"
     elif high:
-        verdict, why = "at most", "it beats the high end of the range alone"
+        verdict, why = "at most", "the best λ beats only the high end of the range"
     else:
         verdict, why = "cannot tell", "the noise hides whether any λ is better"
     return replace(

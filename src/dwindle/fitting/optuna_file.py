@@ -47,7 +47,7 @@ def read_optuna(path: Path, *, study: str | None = None) -> Results:
             if not tables >= _NEEDED:
                 mark = connection.execute("PRAGMA application_id").fetchone()[0]
                 if mark == APPLICATION_ID:
-                    remedy = f"What it says: dwindle report {shlex.quote(str(path))}"
+                    remedy = f"Read it with: dwindle report {shlex.quote(str(path))}"
                     raise unfit(str(path), KINDS, "a store of dwindle", remedy)
                 got = f"a SQLite file without {', '.join(sorted(_NEEDED - tables))}"
                 raise _no_optuna(path, "a file of Optuna", got)

@@ -98,7 +98,7 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
         return data.decode("utf-8-sig"), ()
     except UnicodeDecodeError:
         # Every byte is a letter there, so that a stray é stops nobody's table.
-        return data.decode("latin-1"), ("the file is no UTF-8: read as Latin-1",)
+        return data.decode("latin-1"), ("the file is not UTF-8: read as Latin-1",)
 
 
 def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
@@ -182,7 +182,7 @@ def _has_decimal_commas(
     # In a file separated by commas "1,234" in quotes has thousands.
     is_open = with_comma and delimiter != ","
     if is_open and not any(_DECIMAL_POINT.fullmatch(each) for each in texts):
-        must = "clear about commas: a decimal sign, or one of thousands"
+        must = "clear about its commas: decimal signs, or separators of thousands"
         raise unfit(source, must, repr(with_comma[0]), "Write numbers with points.")
     return False
 

@@ -32,7 +32,7 @@ def scipy_module(name: str) -> Any:  # a module; scipy ships no types
         return import_module(name)
     except ImportError as absent:
         raise MissingLibraryError(
-            library="scipy", needed_for="Saying what a study found", extra="report"
+            library="scipy", needed_for="Reporting what a study found", extra="report"
         ) from absent
 
 

@@ -198,7 +198,7 @@ def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
     if first.design.zero and NO_DECAY not in first.x:
         missing.append(NO_DECAY)
     if missing:
-        return missing, "the first look over the range"
+        return missing, "the first pass over the range"
     while (beyond := _beyond(_only(first, grid), grid, step)) is not None:
         if not _near(beyond, tried, step):
             return [beyond], "the best λ lies at an edge of what was tried"

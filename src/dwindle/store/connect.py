@@ -322,5 +322,5 @@ class WriterLock:
             with self._path.open("rb") as file:
                 is_ours = file.read(len(_OWNER)) in (b"", _OWNER.encode())
         if not is_ours:
-            reason = f"{self._path} beside it is no lock of dwindle's"
+            reason = f"{self._path} beside it is not a lock of dwindle"
             raise StoreAccessError(str(store), reason)

@@ -53,7 +53,7 @@ OWN: dict[str, Kind] = {"kind": "own"}
 FORMER = "former"  # where such a study has its conditions of before
 _OF_KIND = {
     "built-in": "a study of a built-in problem",
-    "own": "a study of a training of one's own, by dwindle find",
+    "own": "a study of your own training, by dwindle find",
 }
 
 

@@ -22,17 +22,17 @@ from dwindle.errors import DwindleError, MissingLibraryError, UsageError
 _REACHED_S = 5.0  # a head that is there answers within; Ray itself tries for minutes
 # How HTTP/2, which Ray uses, begins: the other side answers with its settings (4).
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
-_NO_RAY = "something else than Ray listens there"
+_NO_RAY = "something other than Ray listens there"
 # While calls run, how often it is checked that some node could still run them.
 _POLL_S = 5.0
 # Results are numbers and at most some megabytes of output.
 _OBJECTS_BYTES = 100 << 20
 # A worker of Ray that ends kills its children: those that would end a whole group.
 _SPARED = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "false"}}
-_REMEDY_FITS = "Ask for less with --cpus-per-training and --gpus-per-training."
+_REMEDY_FITS = "Request less with --cpus-per-training and --gpus-per-training."
 _REMEDY_JOINS = (
     "Run on one of its nodes, with the Ray and the Python of the cluster, "
-    "and RAY_AUTH_TOKEN if it asks for a token."
+    "and RAY_AUTH_TOKEN if it requires a token."
 )
 
 
@@ -152,7 +152,7 @@ class Cluster:
     def _join(self, address: str) -> None:
         if address != "auto":
             _refuse_unreachable(address)
-        must = "The Ray cluster must take this program in."
+        must = "The Ray cluster must accept this program."
         self._init(address, must=must, remedy=_REMEDY_JOINS)
 
     def _init(self, address: str, *, must: str, remedy: str, **more: object) -> None:

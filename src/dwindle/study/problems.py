@@ -151,7 +151,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     start = _HEADER + 4 * header[3]
     shape = np.frombuffer(content[_HEADER:start], dtype=">u4").astype(int)
     if len(content) - start != shape.prod():
-        must = f"{shape.prod():,} bytes long, as its header says"
+        must = f"{shape.prod():,} bytes long, as its header states"
         raise DataFilesError(str(path), must, f"{len(content) - start:,}", _REMEDY)
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
