@@ -12,7 +12,7 @@ from dwindle.integrations.keras_run import FitFacts
 
 
 def _steps(text, **facts):
-    facts = {"said": Run()} | facts
+    facts = {"run": Run()} | facts
     return FitFacts(**facts).half_life_steps(HalfLife.parse(text))
 
 
@@ -31,8 +31,8 @@ def test_the_loop_tells_epochs_and_run(batches, epochs, gathered):
 def test_what_the_user_says_is_believed(batch_size, more, gathered):
     """Batch and data of the user count, not the loop's batches."""
     data = gathered * batch_size + more
-    said = Run(batch_size=batch_size, dataset_size=data, epochs=2)
-    facts = {"said": said, "batches": 10**9, "epochs": 10**9, "gathered": gathered}
+    run = Run(batch_size=batch_size, dataset_size=data, epochs=2)
+    facts = {"run": run, "batches": 10**9, "epochs": 10**9, "gathered": gathered}
     updates = -(-data // batch_size) / gathered
     assert _steps("1 epoch", **facts) == digits(updates, rel=1e-15)  # one quotient
     assert _steps("50% of the run", **facts) == digits(updates, rel=1e-15)
@@ -44,12 +44,12 @@ def test_what_the_user_says_is_believed(batch_size, more, gathered):
 
 def test_steps_of_the_user_are_the_run():
     """They are real updates, so they are more batches where gradients are gathered."""
-    facts = FitFacts(said=Run(steps=100), batches=8, epochs=2, gathered=4)
+    facts = FitFacts(run=Run(steps=100), batches=8, epochs=2, gathered=4)
     assert facts.half_life_steps(HalfLife.parse("20% of the run")) == 20
     assert facts.batches_of_run == 400
     # Each fact comes from whoever knows it.
-    assert FitFacts(said=Run(epochs=5), batches=8).batches_of_run == 40
-    assert FitFacts(said=Run(epochs=5)).batches_of_run is None
+    assert FitFacts(run=Run(epochs=5), batches=8).batches_of_run == 40
+    assert FitFacts(run=Run(epochs=5)).batches_of_run is None
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_steps_of_the_user_are_the_run():
 )
 def test_what_nobody_knows_is_asked_for(text, fact):
     """The error names the fact."""
-    said = Run(batch_size=8) if fact == "tokens_per_example" else Run()
+    run = Run(batch_size=8) if fact == "tokens_per_example" else Run()
     with pytest.raises(MissingFactError, match=rf"needs {fact}\."):
-        _steps(text, said=said)
+        _steps(text, run=run)
 
 
 def test_an_update_is_no_larger_than_the_data():
     """Gathered batches beyond the data are refused, not rounded."""
-    said = Run(batch_size=8, dataset_size=16)
+    run = Run(batch_size=8, dataset_size=16)
     with pytest.raises(RangeError) as raised:
-        _steps("3 examples", said=said, gathered=4)
+        _steps("3 examples", run=run, gathered=4)
     assert (raised.value.name, raised.value.value) == ("batch_size", 32)

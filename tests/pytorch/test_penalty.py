@@ -176,6 +176,29 @@ def test_the_weight_that_a_layer_computes_is_penalized_once():
             assert torch.allclose(ours, whole, rtol=1e-10, atol=1e-12), name
 
 
+class _Symmetric(nn.Module):
+    def forward(self, square):
+        return square.triu() + square.triu(1).T
+
+
+def test_a_tied_weight_is_penalized_as_its_first_layer_computes_it():
+    """Two layers share nine numbers, and one of them makes its weight symmetric."""
+    for symmetric in (0, 1):
+        model = _tied()
+        shared = model[0].weight
+        nn.utils.parametrize.register_parametrization(
+            model[symmetric], "weight", _Symmetric()
+        )
+        first = [[1, 2, 2], [0, 1, 2], [0, 0, 1]] if symmetric == 0 else [[1] * 3] * 3
+        times = torch.tensor(first, dtype=torch.float64)  # how often it is an entry
+        penalty = L2Penalty(model, X)()
+        expected = X * squared(times.sqrt() * shared)
+        assert penalty.item() == digits(expected, rel=ROUNDING)
+        penalty.backward()
+        gradient = 2 * X * times * shared.detach()
+        assert torch.allclose(shared.grad, gradient, rtol=ROUNDING, atol=0)
+
+
 def test_what_is_frozen_counts_no_more_and_what_is_unfrozen_counts_again():
     """In the sum, the means and the gradient: of the weights that are trained now."""
     model = net()

@@ -1,4 +1,4 @@
-"""Integrations: each needs only its own outside system, when it is used.
+"""Integrations: each imports its library only when it is used.
 
 What holds a half-life has one module for each system; what finds the best decay of a
 training in one of them is here by name.

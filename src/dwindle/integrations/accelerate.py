@@ -29,7 +29,7 @@ def hold_decay(
     *,
     dataloader: Any = None,
     scheduler: Any = None,
-    **asked: Unpack[Holding],
+    **holding: Unpack[Holding],
 ) -> DecayController:
     """Hold a half-life, or a penalty, in a loop that uses Accelerate.
 
@@ -52,8 +52,8 @@ def hold_decay(
         dataloader: The loader of the training, prepared or not: batch and epoch are
             read from it.
         scheduler: The lr scheduler, where the optimizer does not have the peak lr.
-        **asked: ``penalty`` instead of a half-life, ``schedule``, ``lr_peak``, ``run``
-            and its facts one by one, as
+        **holding: ``penalty`` instead of a half-life, ``schedule``, ``lr_peak``,
+            ``run`` and its facts one by one, as
             :class:`~dwindle.integrations.torch_loops.Holding` has them.
 
     Returns:
@@ -71,10 +71,10 @@ def hold_decay(
     except ImportError as error:
         raise MissingLibraryError("accelerate", "hold_decay", "accelerate") from error
     refuse_deepspeed(str(accelerator.distributed_type))
-    wish = Wish.of(half_life, **asked)
+    wish = Wish.of(half_life, **holding)
     loop = facts_of_loader(accelerator, dataloader)
     wish.warn_of_contradictions(loop, caller="hold_decay")
-    # An AcceleratedScheduler steps its own one once per process.
+    # An AcceleratedScheduler steps the one that it wraps once per process.
     if getattr(scheduler, "step_with_optimizer", False):
         times = 1 if scheduler.split_batches else accelerator.num_processes
         scheduler = Paced(scheduler.scheduler, times=times)

@@ -37,7 +37,7 @@ except ImportError as error:
 
 # Any: estimators and their data are of many classes, and scikit-learn has no types.
 
-# The option that tells apart the records of one class, by its value.
+# The option by whose value the records of one class differ.
 _VARIANTS = {
     "LogisticRegression": ("solver", ("liblinear",)),
     "MLPClassifier": ("solver", ("sgd", "adam", "lbfgs")),
@@ -47,7 +47,7 @@ _VARIANTS = {
 }
 
 
-def find_for_estimator(  # noqa: PLR0913, each is a question of its own
+def find_for_estimator(  # noqa: PLR0913, each is a separate decision
     estimator: Any,
     parameter: str,
     X: Any,  # noqa: N803, as scikit-learn calls it
@@ -89,7 +89,7 @@ def find_for_estimator(  # noqa: PLR0913, each is a question of its own
             ``zero`` is left out where the estimator has no value for "no penalty".
 
     Returns:
-        The value to type with its interval. Its first note says which loss it was.
+        The value to type, with its interval. Its first note names the loss.
 
     Raises:
         UnknownNameError: If the estimator has no such parameter.
@@ -209,7 +209,7 @@ class _Folds:
         return -1 if is_loss or self.scoring is None else 1
 
     def hashes(self) -> Mapping[str, str]:
-        """Return what says which training this is: estimator, data and folds."""
+        """Return what identifies the training: estimator, data and folds."""
         own = clone(self.estimator).set_params(**{self.parameter: None})
         what = {
             "the estimator": (type(own).__qualname__, repr(own.get_params())),
@@ -248,7 +248,7 @@ def _knob_of(part: Any, name: str) -> str:
     option, variants = _VARIANTS.get(kind.__name__, ("", ()))
     variant = options.get(option)
     names = [f"{home}.{kind.__name__}:{variant}"] if variant in variants else []
-    # An lr that falls in its own way has no record, nor has a penalty that is not L2.
+    # Other learning rates that fall have no record, nor have penalties other than L2.
     if names or option != "learning_rate":
         plain = f"{home}.{kind.__name__}"
         names += [f"{plain}:{name}", plain]

@@ -77,9 +77,9 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
     signature, last = signature_of(make), list[Callable[[], object]]()
 
     def train(weight_decay: float, seed: int) -> object:
-        ask = Ask(weight_decay=weight_decay, seed=seed)
+        request = Ask(weight_decay=weight_decay, seed=seed)
         set_seed(seed)
-        made = make(**signature.arguments(ask))
+        made = make(**signature.arguments(request))
         model = model_of(made)
         if model is not None and last and model is last.pop()():
             must = f"{called} must make a new model each time."
@@ -87,7 +87,7 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
             raise UsageError(must, "the model of the training before", remedy)
         last[:] = [weakref.ref(model)]
         set_seed(seed)
-        results = results_of(made, ask)
+        results = results_of(made, request)
         if metric in results:
             return results[metric]
         must = "metric must name a number that the validation gives."
@@ -141,9 +141,9 @@ def find_with_trainer(
         needed_for = "find_with_trainer"
         raise MissingLibraryError("transformers", needed_for, "transformers") from error
 
-    def results_of(trainer: Any, ask: Ask) -> Mapping[str, object]:
+    def results_of(trainer: Any, request: Ask) -> Mapping[str, object]:
         makes_its_own = type(trainer).create_optimizer is not Trainer.create_optimizer
-        there, wanted = trainer.args.weight_decay, ask.weight_decay
+        there, wanted = trainer.args.weight_decay, request.weight_decay
         is_read = trainer.optimizer is None and not makes_its_own
         if is_read and not math.isclose(there, wanted, rel_tol=1e-9):
             must = "The weight decay must reach the arguments of the Trainer."
@@ -151,7 +151,7 @@ def find_with_trainer(
             raise UsageError(must, got, _WRITE_IT)
         # On a copy: several trainers may have been given one record of arguments.
         trainer.args = copy(trainer.args)
-        trainer.args.seed = ask.seed  # which a Trainer sets itself where it is made
+        trainer.args.seed = request.seed  # which a Trainer sets itself where it is made
         trainer.train()
         found: Mapping[str, object] = trainer.evaluate()
         return found
@@ -181,7 +181,7 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
 
     The loss is what ``Trainer.validate`` logs after ``Trainer.fit``. Python, NumPy and
     torch are seeded before the module is made and again before it is trained; a loader
-    that shuffles by a generator of its own has to be made in the module's hooks.
+    that shuffles with its own generator has to be made in the module's hooks.
 
     Args:
         make_module: A function of ``weight_decay``, and ``seed`` if it likes, that

@@ -45,20 +45,20 @@ _TAKE = (
 )
 # A step is computed in these as it is; in 16 bits its product would lose digits.
 _WIDE = ("float32", "float64")
-_SEVERAL = "MultiOptimizer has several optimizers, each with an lr of its own."
+_SEVERAL = "MultiOptimizer has several optimizers, each with its own lr."
 _ONE_OPTIMIZER = "Compile the model with one; variables=[...] chooses what decays."
 _ONE_STEP = "The optimizer has one decay step, and another callback has taken it."
-_ONE_CALLBACK = "Give fit one DecayCallback; variables=... says what decays."
+_ONE_CALLBACK = "Give fit one DecayCallback; variables=... chooses what decays."
 _IDLE = (
     "{}, which the model was compiled with, made no step in a whole epoch: train_step "
-    "uses optimizers of its own ({}), and those are not held."
+    "uses other optimizers ({}), and those are not held."
 )
 _HOLD_THEM = (
     "Hold each before fit, without the callback: DecayCallback(half_life, lr_peak=LR, "
     "variables=[...]).hold(model, optimizer=model.d_optimizer)."
 )
 _NONE_DECAYS = "No trainable variable is a kernel that the optimizer may decay: {}."
-_SAY_WHICH = "Give variables=[...], or look at exclude_from_weight_decay."
+_GIVE_VARIABLES = "Give variables=[...], or check exclude_from_weight_decay()."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,12 +100,12 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
 
     A variable decays if it is a kernel (:func:`decayed_variables`) and the optimizer's
     ``exclude_from_weight_decay`` does not name it; one without a gradient stays as it
-    is (JAX has zeros there, and it decays). With ``use_ema`` it is the weights that
-    decay as asked, not the averages that take their place at the end. The decay stays
+    is (JAX has zeros there, and it decays). With ``use_ema`` the weights decay
+    as requested, not the averages that take their place at the end. The decay stays
     with the optimizer for later fits, until :meth:`release`; a saved optimizer knows
     nothing of it: give the callback again.
 
-    For a loop of your own, ``DecayCallback(...).hold(model)`` before the first step.
+    For a custom loop, ``DecayCallback(...).hold(model)`` before the first step.
 
     Args:
         half_life: "3 epochs", "500 steps", "20% of the run", or a HalfLife; at the peak
@@ -147,8 +147,8 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             raise UnknownNameError.among("schedule", schedule, tuple(POWERS))
         self.half_life = read_half_life(half_life)
         self.schedule = schedule
-        self.said = run_with(run, **facts)
-        self.lr_peak = self.said.lr if lr_peak is None else lr_peak
+        self.run = run_with(run, **facts)
+        self.lr_peak = self.run.lr if lr_peak is None else lr_peak
         self.variables = variables
         self.decayed: tuple[str, ...] = ()
         self._step: _DecayStep | None = None
@@ -156,17 +156,17 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self._steps_before = 0.0
 
     def __repr__(self) -> str:
-        asked = f"DecayCallback of Keras: a half-life of {self.half_life}"
+        name = f"DecayCallback of Keras: a half-life of {self.half_life}"
         if self._step is None:
             peak = "" if self.lr_peak is None else f", lr_peak {self.lr_peak:g}"
-            return f"{asked}, {self.schedule}{peak}; training has not begun"
+            return f"{name}, {self.schedule}{peak}; training has not begun"
         rate = self._step.rate
         peak = "" if rate.lr_peak is None else f", lr_peak {rate.lr_peak:g}"
         steps, decaying = (
             f"{rate.half_life_steps:g} steps",
             counted(len(self.decayed), "variable"),
         )
-        return f"{asked} ({steps}), {self.schedule}{peak}; decay of {decaying}"
+        return f"{name} ({steps}), {self.schedule}{peak}; decay of {decaying}"
 
     @property
     def half_life_steps(self) -> float | None:
@@ -183,7 +183,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
 
         Raises:
             RefusedError: If the optimizer that is held has made no step: the model
-                trains with optimizers of its own, as a GAN does.
+                trains with other optimizers, as a GAN does.
 
         """
         del epoch, logs
@@ -197,8 +197,8 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             ]
             others = ", ".join(name for name in own if name != "optimizer")
             why = _IDLE.format(type(optimizer).__name__, others or "none by name")
-            asked = "A half-life in this training"
-            raise RefusedError(asked, why, _HOLD_THEM)
+            request = "A half-life in this training"
+            raise RefusedError(request, why, _HOLD_THEM)
         if self._has_warned:
             return
         now = current_lr(optimizer)
@@ -209,7 +209,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
 
         Args:
             model: A compiled and built ``keras.Model``.
-            optimizer: The one to hold where the model has several of its own, as a GAN
+            optimizer: The one to hold where the model has several, as a GAN
                 has; the one that it was compiled with if None. ``variables`` are then
                 the ones that it trains.
 
@@ -224,12 +224,12 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         if (
             before is not None
             and before is not self._step
-            # In a loop of one's own there are no params: a later hold is a new wish.
+            # In a custom loop there are no params: a later hold is a new request.
             and self.params is not None
             and before.fit is self.params
         ):
-            asked = "Two half-lives of one optimizer"
-            raise RefusedError(asked, _ONE_STEP, _ONE_CALLBACK)
+            request = "Two half-lives of one optimizer"
+            raise RefusedError(request, _ONE_STEP, _ONE_CALLBACK)
         chosen = _chosen(self.variables, model, optimizer)
         with missing_facts_of("DecayCallback"):
             rate = self._rate(optimizer)
@@ -255,7 +255,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self._steps_before = as_number(optimizer.iterations)
 
     def release(self, model: Any, *, optimizer: Any = None) -> None:
-        """Give the optimizer its own decay back, with the number that it had.
+        """Restore the weight_decay that the optimizer had.
 
         Args:
             model: The model that is held.
@@ -271,9 +271,9 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             _compile_anew(model)
 
     def _rate(self, optimizer: Any) -> DecayRate:
-        known = self.params or {}  # None in a loop of one's own
+        known = self.params or {}  # None in a custom loop
         facts = FitFacts(
-            said=self.said,
+            run=self.run,
             batches=known.get("steps"),
             epochs=known.get("epochs"),
             gathered=optimizer.gradient_accumulation_steps or 1,
@@ -312,7 +312,7 @@ _SHOWN = 3  # paths of variables: a warning in the log is one line
 
 
 def _warn_if_regularized(chosen: Sequence[Variable]) -> None:
-    """Warn where layers add an L2 of their own to the loss: both would decay them."""
+    """Warn where layers add an L2 term to the loss: both would decay them."""
     twice = [each.path for each in chosen if getattr(each, "regularizer", None)]
     if not twice:
         return
@@ -336,8 +336,8 @@ def _inner(optimizer: Any) -> Any:
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     if type(optimizer).__name__ == "MultiOptimizer":  # old versions have no such class
-        asked = "One half-life under several optimizers"
-        raise RefusedError(asked, _SEVERAL, _ONE_OPTIMIZER)
+        request = "One half-life under several optimizers"
+        raise RefusedError(request, _SEVERAL, _ONE_OPTIMIZER)
     return optimizer
 
 
@@ -373,9 +373,9 @@ def _chosen(
     may_decay = optimizer._use_weight_decay  # noqa: SLF001 (what the user excluded)
     chosen = [each for each in wanted if may_decay(each)]
     if not chosen:
-        asked = f"A decay of {model.name}"
+        request = f"A decay of {model.name}"
         paths = ", ".join(each.path for each in model.trainable_variables) or "none"
-        raise RefusedError(asked, _NONE_DECAYS.format(paths), _SAY_WHICH)
+        raise RefusedError(request, _NONE_DECAYS.format(paths), _GIVE_VARIABLES)
     return chosen
 
 
@@ -398,5 +398,5 @@ def _rehearse(optimizer: Any) -> None:
         copy.apply([ops.zeros((2, 2)), ops.ones((2, 2))], [weight, beside])
     left = as_number(ops.mean(weight))
     if not abs(left - _REHEARSED_LEFT) < _ROUNDING:
-        asked = f"A half-life under keras.optimizers.{type(optimizer).__name__}"
-        raise RefusedError(asked, _MOVES.format(left), _TAKE)
+        request = f"A half-life under keras.optimizers.{type(optimizer).__name__}"
+        raise RefusedError(request, _MOVES.format(left), _TAKE)

@@ -32,7 +32,7 @@ Variable = Any
 
 
 def decayed_variables(model: Any, *, embeddings: bool = False) -> list[Variable]:
-    """Return the trainable variables that decay where nobody says it: kernels.
+    """Return the trainable variables that decay by default: kernels.
 
     Biases (also those of attention, which are matrices), normalization layers, slopes
     of PReLU, position embeddings and other vectors do not decay; embeddings by choice.

@@ -8,21 +8,21 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError
 
-# A schedule is asked at every step of a run up to this long; of a longer one, at so
-# many, and at every step that its configuration names, where it may turn.
-_ASKED_STEPS = 4096
+# A schedule is evaluated at every step of a run up to this long; of a longer one, at
+# so many, and around the steps that its configuration names, where it may turn.
+_POINTS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitFacts:
-    """What the user says of a run, which is believed, and what a loop knows of itself.
+    """The facts of a run that the user gave, which count, and those of the loop.
 
-    ``said`` has the ``batch_size`` of one batch, and ``steps`` that are real updates.
-    The loop has so many ``batches`` of an epoch and ``epochs``, if it knows; those
-    that are ``gathered``, at least 1, make one update.
+    ``run`` is the user's; its ``batch_size`` is that of one batch, its ``steps`` are
+    real updates. The loop has so many ``batches`` of an epoch and ``epochs``, if it
+    knows; those that are ``gathered``, at least 1, make one update.
     """
 
-    said: Run
+    run: Run
     batches: int | None = None
     epochs: int | None = None
     gathered: int = 1
@@ -33,10 +33,10 @@ class FitFacts:
         unit = units.get(half_life.clock)
         if unit is not None:
             return half_life.value * unit
-        said, examples = self.said, self.said.batch_size
+        run, examples = self.run, self.run.batch_size
         if examples is not None:  # of an update, in place of those of a batch
-            said = replace(said, batch_size=examples * self.gathered)
-        return half_life.in_steps(said)
+            run = replace(run, batch_size=examples * self.gathered)
+        return half_life.in_steps(run)
 
     @property
     def batches_of_run(self) -> int | None:
@@ -45,14 +45,14 @@ class FitFacts:
         return None if updates is None else max(1, round(updates * self.gathered))
 
     def _updates_of_epoch(self) -> float | None:
-        if None not in (self.said.batch_size, self.said.dataset_size):
-            return self.said.steps_per_epoch / self.gathered
+        if None not in (self.run.batch_size, self.run.dataset_size):
+            return self.run.steps_per_epoch / self.gathered
         return None if self.batches is None else self.batches / self.gathered
 
     def _updates_of_run(self) -> float | None:
-        if self.said.steps is not None:
-            return self.said.steps
-        epochs = self.epochs if self.said.epochs is None else self.said.epochs
+        if self.run.steps is not None:
+            return self.run.steps
+        epochs = self.epochs if self.run.epochs is None else self.run.epochs
         updates = self._updates_of_epoch()
         return None if epochs is None or updates is None else epochs * updates
 
@@ -66,7 +66,7 @@ def lr_range(
     there; once the optimizer has made steps (``is_new``), it may be anything.
 
     Raises:
-        MissingFactError: If the peak of a schedule is asked for, and neither it nor the
+        MissingFactError: If the peak of a schedule is needed, and neither it nor the
             length of the run is known.
 
     """
@@ -77,7 +77,7 @@ def lr_range(
         if batches is None:
             need = "The peak of a LearningRateSchedule, where lr_peak is not given,"
             raise MissingFactError("steps", need, "--steps")
-        lrs = _asked(lr, _steps(lr, batches))
+        lrs = _lrs_at(lr, _steps(lr, batches))
         return min(lrs), max(lrs)
     if callable(lr) or not is_new:
         return None
@@ -90,7 +90,7 @@ def current_lr(optimizer: Any) -> float:
     return as_number(optimizer.learning_rate)
 
 
-def _asked(schedule: Any, steps: list[int]) -> list[float]:
+def _lrs_at(schedule: Any, steps: list[int]) -> list[float]:
     import keras
 
     if keras.backend.backend() != "jax":
@@ -111,11 +111,9 @@ def as_number(value: Any) -> float:
 
 
 def _steps(schedule: Any, batches: int) -> list[int]:
-    if batches <= _ASKED_STEPS:
+    if batches <= _POINTS:
         return list(range(batches))
-    evenly = {
-        round(at * (batches - 1) / _ASKED_STEPS) for at in range(_ASKED_STEPS + 1)
-    }
+    evenly = {round(at * (batches - 1) / _POINTS) for at in range(_POINTS + 1)}
     named = {round(each) for each in _numbers(schedule.get_config())}
     turns = {named_step + by for named_step in named for by in (-1, 0, 1)}
     return sorted(evenly | {step for step in turns if 0 <= step < batches})

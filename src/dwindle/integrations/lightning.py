@@ -42,7 +42,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
     peak lr from optimizer and scheduler. Checkpoints carry the state. Where the
     accumulation changes between epochs, the half-life is computed anew.
 
-    Several optimizers are held alike, or each in its own way:
+    Several optimizers are held alike, or each separately:
     ``DecayCallback(half_life=["3 epochs", None])`` leaves the second one alone. With
     manual optimization an optimizer is taken to step once per batch; give
     ``batch_size`` where it does not.
@@ -50,7 +50,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife, at the
             peak lr; or a sequence with one of these, or None, for each optimizer.
-        **asked: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
+        **holding: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
             facts one by one, as :class:`~dwindle.integrations.torch_loops.Holding` has
             them: a loader of torch knows ``batch_size``, a stream no ``dataset_size``,
             and the Trainer ``steps`` under automatic optimization only.
@@ -66,7 +66,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
     def __init__(
         self,
         half_life: OneOrEach = None,
-        **asked: Unpack[Holding],
+        **holding: Unpack[Holding],
     ) -> None:
         super().__init__()
         alike: str | HalfLife | None = None
@@ -75,7 +75,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
             alike = half_life
         else:
             each = half_life
-        self.wish = Wish.of(alike, **asked)
+        self.wish = Wish.of(alike, **holding)
         self._wishes = [
             None if one is None else replace(self.wish, half_life=one) for one in each
         ]

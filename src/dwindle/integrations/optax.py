@@ -63,9 +63,8 @@ def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
     A leaf that a layer of Flax or Haiku calls ``kernel`` or ``w`` is a weight; one
     called ``bias``, ``b``, ``scale``, ``offset`` or ``embedding`` is not. Any other
     leaf decays if more than one of its dimensions is longer than 1. Biases without such
-    a name that are stacked (a row per layer, or per model under ``vmap``) look like a
-    matrix, and so does the ``weight`` of an Equinox embedding: they need a mask of
-    their own.
+    a name that are stacked (a row per layer, or per model under ``vmap``) pass
+    for a matrix, and so does the ``weight`` of an Equinox embedding: they need a mask.
 
     Args:
         params: A tree of arrays.
@@ -93,24 +92,25 @@ def decay(  # noqa: PLR0913 (what is held, each by its name)
 ) -> Any:  # an optax.GradientTransformation
     """Make the link that holds a half-life; it belongs at the end of a chain.
 
-    Step ``t`` adds ``-s_t * w`` to the updates of each decayed weight ``w``, whatever
-    the links before made of its gradient: a weight with zero gradient decays exactly as
-    asked. ``s_t`` is that of :class:`dwindle.decay.decay_rate.DecayRate`; a schedule is
-    evaluated at the link's own count, as optax does it for the lr::
+    Step ``t`` adds ``-s_t * w`` to the updates of each decayed weight ``w``, regardless
+    of what the links before made of its gradient: a weight with zero gradient decays
+    exactly as requested. ``s_t`` is that of
+    :class:`dwindle.decay.decay_rate.DecayRate`; a schedule is evaluated at the link's
+    step count, as optax does for the lr::
 
         lr = optax.warmup_cosine_decay_schedule(0.0, 3e-4, 500, 10_000)
         facts = {"batch_size": 256, "dataset_size": 50_000, "steps": 10_000}
         held = decay(half_life="3 epochs", learning_rate=lr, **facts)
         optimizer = optax.chain(optax.adam(lr), held)
 
-    It cannot see the rest of the chain. Leave the chain's own decay off (``adamw``,
-    ``lion`` and ``adamaxw`` have one that is on by default). Put the link behind
-    whatever scales the updates, and inside of what skips or gathers steps
+    It cannot see the rest of the chain. Turn off any other decay there (``adamw``,
+    ``lion`` and ``adamaxw`` have one that is on by default). Put the link after
+    everything that scales the updates, and inside of what skips or gathers steps
     (``MultiSteps``, ``apply_if_finite``), so that only real updates decay and count.
     :func:`measured_shrink` shows what the whole chain does.
 
     With ``optax.inject_hyperparams`` build the chain in a function of the lr alone, and
-    say its peak::
+    give its peak::
 
         @optax.inject_hyperparams
         def build(learning_rate):
@@ -125,7 +125,7 @@ def decay(  # noqa: PLR0913 (what is held, each by its name)
         learning_rate: The one of the chain: a number or a schedule of the step;
             ``optax.inject_hyperparams`` may give it. ``constant`` does not need it.
         schedule: ``follow-lr`` (as adamw behaves), ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr of the run; else a schedule is asked at every step of it.
+        lr_peak: Largest lr of the run; else a schedule is evaluated at every step.
         mask: Which leaves decay: a tree of booleans or a function that makes one, as
             ``optax.masked`` has it; None for all of them.
         run: The facts of the run as one record; its ``lr`` is the peak.
@@ -167,8 +167,8 @@ def decay(  # noqa: PLR0913 (what is held, each by its name)
 def measured_shrink(optimizer: Any, params: Tree, *, steps: int = 1) -> Tree:
     """Measure what a whole chain takes off each leaf per step if no gradient pulls.
 
-    So a second decay is found, which no link can see: the result is what ``decay`` was
-    asked for, and not more. Neither chain nor weights are touched.
+    So a second decay is found, which no link can see: the result should be what
+    ``decay`` was given, and not more. Neither chain nor weights are touched.
 
     Args:
         optimizer: Any optax transformation, or MultiSteps, with its decay.
@@ -258,24 +258,24 @@ def _link(rate: DecayRate, lr: Any) -> Any:
 
 
 def _chosen(link: Any, rate: DecayRate, mask: Any) -> Any:
-    """Let the link act where the mask says, and look at the weights when they come."""
+    """Apply the link where the mask is true, and check the weights at ``init``."""
     masked = link if mask is None else optax.masked(link, mask)
 
     def init(params: Tree) -> Any:
         leaves = jax.tree.leaves(params)
-        # optax.tree.map_params asks with a placeholder that is no array.
+        # optax.tree.map_params passes a placeholder that is no array.
         if leaves and all(hasattr(leaf, "dtype") for leaf in leaves):
-            _look_at_weights(params, rate, mask)
+            _check_weights(params, rate, mask)
         return masked.init(params)
 
     update = optax.with_extra_args_support(masked).update
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
+def _check_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
     held = params
     if mask is not None:
-        # As optax tells them apart: an Equinox module may be a mask, and callable.
+        # The distinction of optax: an Equinox module may be a mask, and callable.
         callables = jax.tree.leaves(jax.tree.map(callable, mask))
         keeps = mask(params) if callables and all(callables) else mask
         # None, for every leaf that the mask leaves out, is no leaf.
@@ -284,8 +284,8 @@ def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
     if not chosen:
         shapes = sorted({str(leaf.shape) for leaf in jax.tree.leaves(params)})
         why = _NONE_DECAYS.format(", ".join(shapes))
-        asked = "A decay of these params"
-        raise RefusedError(asked, why, _GIVE_A_MASK)
+        request = "A decay of these params"
+        raise RefusedError(request, why, _GIVE_A_MASK)
     for dtype in sorted({str(leaf.dtype) for leaf in chosen}):
         _warn(rounding_remark(rate.shrink_at_peak, dtype=dtype))
 

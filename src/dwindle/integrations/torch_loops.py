@@ -57,7 +57,7 @@ def facts_of_loop(
 
     Args:
         loader: The loader.
-        processes: Processes with batches of their own.
+        processes: Processes that have different batches.
         accumulation: Batches whose gradients make one optimizer step.
         batches: Batches of one pass, in each process; ``inf`` if nobody knows, None
             if they are those of the loader.
@@ -115,8 +115,8 @@ def examples_of_a_pass(
 class Holding(RunFacts, TypedDict, total=False):
     """What an integration takes beside a half-life, as DecayController has it.
 
-    Beside the facts of the run one by one. What is given counts, and a warning of the
-    logger ``dwindle`` says so where the loop has another number.
+    Beside the facts of the run one by one. What is given counts, and the logger
+    ``dwindle`` warns where the loop has another number.
 
     Args:
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
@@ -134,7 +134,7 @@ class Holding(RunFacts, TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What an integration was asked for: arguments of DecayController.
+    """What an integration is to hold: arguments of DecayController.
 
     A fact that is given here counts; what is missing comes from the loop.
     """
@@ -147,10 +147,10 @@ class Wish:
 
     @classmethod
     def of(
-        cls, half_life: str | HalfLife | None = None, **asked: Unpack[Holding]
+        cls, half_life: str | HalfLife | None = None, **holding: Unpack[Holding]
     ) -> Self:
-        """Return the wish that arguments of an integration are."""
-        facts: dict[str, Any] = dict(asked)
+        """Return the wish that the arguments of an integration express."""
+        facts: dict[str, Any] = dict(holding)
         own = {name: facts.pop(name) for name in _OF_DECAY if name in facts}
         run = run_with(facts.pop("run", None), **facts)
         return cls(half_life=half_life, run=run, **own)
@@ -198,11 +198,11 @@ class Wish:
             if getattr(self.run, name) is None
         }
         if self._counts_epochs(loop):
-            known.pop("steps", None)  # the epochs that were given say how many
+            known.pop("steps", None)  # the epochs that were given imply them
         return replace(self.run, **known)
 
     def _counts_epochs(self, loop: Run) -> bool:
-        """Return whether the epochs that were given say the steps of the run."""
+        """Return whether the epochs that were given imply the steps of the run."""
         own = self.run
         has_sizes = (own.batch_size or loop.batch_size) and (
             own.dataset_size or loop.dataset_size
@@ -254,15 +254,15 @@ class Paced:
 
 
 def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
-    """Mark the groups of biases and norms where no weight decay tells them apart.
+    """Mark the groups of biases and norms where no weight decay distinguishes them.
 
-    Trainers make a group that decays and one that does not, and with the number 0 both
-    look alike. Groups with a decay or a mark of their own stay as they are, and so does
+    Trainers make a group that decays and one that does not, and with a decay of 0
+    both are equal. Groups that have a decay or a mark stay as they are, and so does
     an optimizer with one group.
     """
     groups = optimizer.param_groups
-    is_said = any(MARKER in group or group.get("weight_decay") for group in groups)
-    if len(groups) == 1 or is_said:
+    is_marked = any(MARKER in group or group.get("weight_decay") for group in groups)
+    if len(groups) == 1 or is_marked:
         return
     roles = {id(held.parameter): held.role for held in parameter_roles(model)}
     for group in groups:
@@ -275,7 +275,7 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
 def refuse_deepspeed(kind: str) -> None:
     """Refuse a loop whose optimizer never touches the weights of the model."""
     if "deepspeed" in kind.lower():
-        asked = "A decay that is held under DeepSpeed"
+        request = "A decay that is held under DeepSpeed"
         why = "DeepSpeed steps copies of the weights, which no hook of torch sees."
         instead = "Use DDP or FSDP2, or the weight_decay of its configuration."
-        raise RefusedError(asked, why, instead)
+        raise RefusedError(request, why, instead)

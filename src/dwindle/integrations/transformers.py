@@ -39,10 +39,10 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     changes: the batch of a step (per device, accumulation, processes), the data and the
     number of steps are read from the Trainer, the peak lr from its scheduler.
     Checkpoints carry the state, and ``resume_from_checkpoint`` goes on with it. (Under
-    ``restore_callback_states_from_checkpoint`` the Trainer makes a callback of its own
+    ``restore_callback_states_from_checkpoint`` the Trainer makes another callback
     then: its ``callback_handler.callbacks`` has the one whose controller is at work.)
 
-    The optimizer's groups decide which weights decay. The Trainer's own groups let
+    The optimizer's groups decide which weights decay. The Trainer's default groups let
     embeddings, and norms with unusual names, decay. To choose by type and shape::
 
         groups = decay_groups(model, weight_decay=0.1)
@@ -52,7 +52,7 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
             peak lr.
-        **asked: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
+        **holding: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
             facts one by one, as :class:`~dwindle.integrations.torch_loops.Holding` has
             them, where the Trainer does not know them.
 
@@ -66,9 +66,9 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     def __init__(
         self,
         half_life: str | HalfLife | None = None,
-        **asked: Unpack[Holding],
+        **holding: Unpack[Holding],
     ) -> None:
-        self.wish = Wish.of(half_life, **asked)
+        self.wish = Wish.of(half_life, **holding)
         self.controller: DecayController | None = None
         """What holds the decay, from the start of training on; print it."""
 

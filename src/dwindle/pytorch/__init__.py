@@ -3,7 +3,7 @@
 from dwindle.errors import MissingLibraryError
 
 try:
-    import torch  # noqa: F401 what all of this is about: said once, if it is absent
+    import torch  # noqa: F401 one error here, if it is missing
 except ImportError as error:
     raise MissingLibraryError("torch", "dwindle.pytorch", "torch") from error
 

@@ -41,11 +41,11 @@ class DecayController:
     """Hold a half-life in a torch training loop, at any lr and in any optimizer.
 
     Hooks are registered with the optimizer; the loop stays as it is. A weight whose
-    gradient is zero decays exactly as asked, in one of two ways that are chosen per
+    gradient is zero decays exactly as requested, in one of two ways, chosen per
     param group by trying them on a copy: where the group's ``weight_decay`` takes
     ``lr * weight_decay`` off a weight at every lr, it is set before each step (native);
-    everywhere else it is set to 0 (if it was not, a warning of the logger ``dwindle``
-    says so), and the weights are multiplied once after each step. A weight whose
+    everywhere else it is set to 0 (with a warning of the logger ``dwindle`` if it was
+    not), and the weights are multiplied once after each step. A weight whose
     gradient is None rests, as torch's optimizers let it. Checkpoints and copies of the
     optimizer have the ``weight_decay`` that you gave it.
 
@@ -63,7 +63,7 @@ class DecayController:
 
     Args:
         optimizer: Any ``torch.optim.Optimizer``, or one wrapped by Accelerate or
-            Lightning. In a distributed program every process builds its own controller.
+            Lightning. In a distributed program every process builds a controller.
         half_life: "3 epochs", "500 steps", "2e9 tokens", "20% of the run", or a
             HalfLife; what its clock needs is in ``run`` or the facts.
         penalty: Instead of a half-life: the coefficient λ of ``loss + λ/2 Σ w²``, held
@@ -72,12 +72,12 @@ class DecayController:
             with lr/peak, as AdamW behaves), ``constant`` (it holds at every lr), or
             ``lr-squared``.
         lr_peak: Largest lr of the run, for all groups or for each: the lr at which a
-            weight has the half-life asked, and at a lower one it decays slower. None
+            weight has the requested half-life; at a lower one it decays slower. None
             reads it from ``scheduler``, or at the first step from what schedulers write
             into the groups (``max_lr``, ``initial_lr``), or takes the lr of now. A
             printed controller has it beside the largest lr seen.
         scheduler: The lr scheduler, if its peak is not the ``initial_lr``; it is read,
-            never stepped. One that may go anywhere (LambdaLR, a class of your own) is
+            never stepped. One that may go anywhere (LambdaLR, a custom class) is
             followed over the run, on a copy: that needs ``steps``.
         run: The facts of the run as one record; its ``lr`` is the peak.
         **facts: Those facts one by one: ``batch_size`` (examples of one optimizer step:
@@ -88,7 +88,7 @@ class DecayController:
     Raises:
         MissingFactError: If the clock of the half-life, the schedule, or the peak of
             the scheduler needs a fact.
-        RefusedError: If the optimizer decays or averages weights on its own, if the
+        RefusedError: If the optimizer itself decays or averages weights, if the
             number format would round the decay away, if it is held already, or if the
             run has a ``decay_schedule``: set ``half_life`` before each step then.
         RangeError: If a number is out of its range.
@@ -199,10 +199,10 @@ class DecayController:
 
     @property
     def half_life(self) -> HalfLife | None:
-        """The half-life as it was asked; to be set when it changes.
+        """The half-life as it was given; to be set when it changes.
 
-        The next step is the first with the new one: what the steps before have taken,
-        and what rounding owes to the next, stays. None with a penalty.
+        The next step is the first with the new one: what the steps before have taken
+        and the residuals of rounding stay. None with a penalty.
         """
         return self._target.half_life
 
@@ -296,7 +296,7 @@ class DecayController:
         return {**saved(self._hold), **self._target.as_dict(), **sizes}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where a checkpoint was written, before or after the optimizer's own.
+        """Go on where a checkpoint was written; load the optimizer's before or after.
 
         A batch size or half-life that was set in mid-run goes on. Else, what the
         constructor was given counts; where that is not what the checkpoint has, a
@@ -402,7 +402,7 @@ class DecayController:
         return peaks
 
     def _length(self) -> int | None:
-        """How many steps the run has, as far as anybody said."""
+        """How many steps the run has; None if that was not given."""
         if not self._target.needs_peak:
             return None
         steps = self._target.run.quantities().get("steps")

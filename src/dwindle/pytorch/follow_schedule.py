@@ -27,7 +27,7 @@ from dwindle.pytorch.options import Options, number_of
 from dwindle.pytorch.schedulers import PARTS, kind_of, plan_of
 from dwindle.wording import count, counted
 
-ASKED = "What a run leaves of a weight"
+REQUEST = "What a run leaves of a weight"
 _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
 # Where wrappers of other libraries keep the scheduler.
 _WRAPPED = ("scheduler", "lr_scheduler")
@@ -51,7 +51,7 @@ class Follower:
 
     ``step`` makes its n-th step from here, n from 1; ``jump`` goes to where n steps
     lead, without the others, and is None where it cannot. ``scheduler`` is None where
-    the lr is constant, ``in_epochs`` where it does not say what it counts.
+    the lr is constant, ``in_epochs`` where it is not known what it counts.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Follower:
                     lr = number_of(group.get("lr")) or 0.0
                     if not 0 <= lr < math.inf:
                         why = f"{self.name} sets an lr of {lr:g} on the way."
-                        raise RefusedError(ASKED, why, "Mend the scheduler.")
+                        raise RefusedError(REQUEST, why, "Mend the scheduler.")
                     leg = Leg(
                         steps=steps_alike,
                         lr=lr,
@@ -117,7 +117,7 @@ class Follower:
         bounds: Sequence[int] = range(moves + 1)
         if self.jump is None and moves * len(self.groups) > _MOST:
             why = f"A {self.name} must be followed step by step, and has {moves:,}."
-            raise RefusedError(ASKED, why, _INSTEAD)
+            raise RefusedError(REQUEST, why, _INSTEAD)
         if self.jump is not None and moves > 2 * _PLACES:
             go_on = self.jump
             bounds = [at * moves // _PLACES for at in range(_PLACES + 1)]
@@ -139,8 +139,8 @@ class Follower:
             step(number)
         except Exception as error:
             why = f"The scheduler stops after {counted(number - 1, 'step')}: {error}."
-            instead = "Ask for as many steps as it has."
-            raise RefusedError(ASKED, why, instead) from error
+            instead = "Give at most as many steps as it has."
+            raise RefusedError(REQUEST, why, instead) from error
 
 
 def _stay(_number: int) -> None:
@@ -154,7 +154,7 @@ def is_timms(scheduler: object) -> bool:
 
 
 def belongs_to(scheduler: object, optimizer: Optimizer) -> bool:
-    """Return whether a scheduler, as far as it says, sets the lr of an optimizer.
+    """Return whether a scheduler sets the lr of an optimizer, as far as it shows that.
 
     A Lookahead and its inner optimizer share their groups: each may be the owner.
     """
@@ -192,7 +192,7 @@ def copied_scheduler(
             return deepcopy(scheduler, memo)
         except Exception as error:
             why = f"The scheduler cannot be copied: {error}."
-            raise RefusedError(ASKED, why, _INSTEAD) from error
+            raise RefusedError(REQUEST, why, _INSTEAD) from error
 
 
 def _jumping(there: Any) -> _Jump | None:  # there: a scheduler of torch, or no such
@@ -220,14 +220,14 @@ def _refuse(scheduler: object, optimizer: Optimizer) -> None:
         if isinstance(each, ReduceLROnPlateau) or name == _TIMMS_PLATEAU:
             why = f"{name} lowers the lr when a metric of the training stalls."
             raise RefusedError(
-                ASKED, why, "Only the training shows when: probe it then."
+                REQUEST, why, "Only the training shows when: probe it then."
             )
         if not (isinstance(each, LRScheduler) or is_timms(each)):
             why = f"{name} is no scheduler of torch's kind."
-            raise RefusedError(ASKED, why, _INSTEAD)
+            raise RefusedError(REQUEST, why, _INSTEAD)
         if not belongs_to(each, optimizer):
             why = f"This {name} belongs to another optimizer."
-            raise RefusedError(ASKED, why, "Give the scheduler of this optimizer.")
+            raise RefusedError(REQUEST, why, "Give the scheduler of this optimizer.")
 
 
 # "step", "epoch", or so many steps.
@@ -253,8 +253,8 @@ class Pace:
     """How many steps of the optimizer there are between two of the scheduler.
 
     The unit is ``step``, ``epoch``, or ``N steps``. It is known from the scheduler if
-    that says so itself, or if its plan is as long as the run. ``why`` is what a guess
-    was made from.
+    that counts epochs or updates, or if its plan is as long as the run. ``why`` is what
+    a guess was made from.
     """
 
     every: int
@@ -264,7 +264,7 @@ class Pace:
 
     @property
     def is_guessed(self) -> bool:
-        """Whether nobody said it."""
+        """Whether it is a guess."""
         return self.known_from == "guess"
 
 
@@ -288,7 +288,7 @@ def pace_of(
     every: Every | None = None,
     remedy: str = "",
 ) -> Pace:
-    """Return how often a scheduler steps: as given, as it says itself, or guessed.
+    """Return how often a scheduler steps: given, read from it, or guessed.
 
     The follower is used up. ``remedy`` is how the user can give the pace, where the
     usual arguments are missing.
@@ -305,7 +305,7 @@ def pace_of(
                 f"The {follower.name} steps once per epoch, and how many steps an "
                 "epoch has is not known."
             )
-            raise RefusedError(ASKED, why, remedy or _SIZES)
+            raise RefusedError(REQUEST, why, remedy or _SIZES)
         source: Literal["given", "scheduler"] = "given" if every else "scheduler"
         return Pace(every=steps_per_epoch, unit="epoch", known_from=source)
     if given is not None:
@@ -317,7 +317,7 @@ def pace_of(
     if found.every == 0:
         why = f"{found.why[0].upper()}{found.why[1:]}, little beside {steps:,} steps: "
         why += "it may step once per epoch."
-        raise RefusedError(ASKED, why, remedy or _PACE)
+        raise RefusedError(REQUEST, why, remedy or _PACE)
     return found
 
 
@@ -333,7 +333,7 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
         why = f"the lr of its {follower.name} does not fall early"
     if name and abs(length - steps) <= _AS_LONG * steps:
         return Pace(every=1, unit="step", known_from="scheduler", why=why)
-    # The length of a warm-up says less: a few hundred are steps, however long the run.
+    # The length of a warm-up shows less: a few hundred are steps, however long the run.
     if kind_of(follower.scheduler).rises(follower.scheduler):
         boundary = steps / (steps_per_epoch or math.inf)
     if length > boundary or steps_per_epoch == 1:
@@ -344,7 +344,7 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
 
 def _fall(follower: Follower, most: float) -> tuple[str, float]:
     """Return after how many steps it ends, or a tenth of its highest lr is left."""
-    # Infinite where that is later than anybody asks.
+    # Infinite where that is later than ``most``.
     group = max(follower.groups, key=lambda each: float(each["lr"]))
     highest = float(group["lr"])
     with undisturbed():

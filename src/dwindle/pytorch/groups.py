@@ -39,7 +39,7 @@ class DecayGroups(list[dict[str, Any]]):
     """Param groups, and for every parameter where it went and why (``rows``).
 
     A list of dicts as ``torch.optim`` takes it. As with any such list, the optimizer
-    that is built from it fills its own defaults in: make new groups for another one.
+    that is built from it fills in its defaults: make new groups for another one.
     Each group has ``decay_scale``: 0 never decays, 1 decays, another number is the
     factor of the normalization. ``DecayController`` reads it.
     """
@@ -90,7 +90,7 @@ def decay_groups(  # noqa: PLR0913 - one argument for each decision
 
     Args:
         model: The model; it is not changed.
-        weight_decay: Coefficient in the optimizer's own convention, 0 or more. None
+        weight_decay: Coefficient in the optimizer's convention, 0 or more. None
             leaves that of the optimizer, or of the groups that are given, to the
             decaying groups. The others always get 0.
         normalization: ``none``, ``layer-mean`` (divides by layers and by the weight's
@@ -289,7 +289,7 @@ def _group(
     return group
 
 
-# Not one within a word: conv1 and conv2 are layers of different sizes.
+# Not one within a name: conv1 and conv2 are layers of different sizes.
 _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 

@@ -147,8 +147,8 @@ def options_key(group: Group) -> str:
 def scales_of(groups: Sequence[Group]) -> list[float]:
     """Return the multiple of the controller's decay that each group gets.
 
-    A group says it itself (``decay_scale``, as ``decay_groups`` writes it). Where none
-    does, groups with ``weight_decay`` 0 beside others are left alone, and a set in
+    It is the ``decay_scale`` of the group, as ``decay_groups`` writes it. Where none
+    has one, groups with ``weight_decay`` 0 beside others are left alone, and a set in
     which nothing decays yet is held as a whole.
     """
     for at, group in enumerate(groups):
@@ -187,7 +187,7 @@ def is_16_bits(tensor: Tensor) -> bool:
 
 
 def factors_of(group: Group) -> float:
-    """Return how many factors the coarsest tensor of a group can tell apart.
+    """Return how many factors the coarsest tensor of a group can distinguish.
 
     An lr that is a tensor counts: ``1 - lr * weight_decay`` is computed in its format.
     """

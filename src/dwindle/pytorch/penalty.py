@@ -44,19 +44,19 @@ class L2Penalty:
     """A penalty on the squares of a model's weights, to be added to the loss.
 
     By default it is the question's: ``mean loss + strength · Σ w²``, over the weights
-    of matrices and convolutions. A tied weight counts once, a frozen one not at all.
-    Of a layer under ``weight_norm`` the squares are those of the weight that it
-    computes, and so under any parametrization.
+    of matrices and convolutions. A tied weight counts once, as its first layer computes
+    it; a frozen one not at all. Under ``weight_norm``, or any parametrization, the
+    squares are those of the weight that the layer computes.
 
     In a distributed program the value is that of the whole model, in every process.
     Where gradients are accumulated, add it to each part of the loss before that is
-    divided. Gradient clipping clips it with the rest, and Adam divides it by its own
+    divided. Gradient clipping clips it with the rest, and Adam divides it by its
     scale: for a decay that they leave alone, hold one with ``DecayController``.
 
     A call reads all weights once, and its gradient reads and writes them once more.
 
     Args:
-        model: The model; its weights are looked up anew at each call: one that is
+        model: The model; its weights are read anew at each call: one that is
             frozen, unfrozen or replaced counts as it is then. (In a function that
             ``torch.compile`` has traced, as it was at the last call outside of it.)
         strength: The number in the formula of ``convention``, 0 or more.
@@ -231,7 +231,7 @@ class L2Penalty:
 
     def _now(self) -> tuple[PenalizedWeight, ...]:
         """Return the weights as the model has them now; chosen anew if it changed."""
-        # A trace would break on the walk; its own guards see what was frozen.
+        # A trace would break on the walk; its guards see what was frozen.
         if not torch.compiler.is_compiling() and not self._state.is_as_it_was():
             self._weights, self._numbers, self._state = self._looked_up(self._model)
         return self._weights

@@ -80,7 +80,7 @@ def probe(
     Args:
         optimizer: A torch optimizer, or a wrapper around one; it is left as it is.
         scheduler: Its lr scheduler, to go along with ``steps``; left as it is, too.
-        steps: Length of the run from now on, to say what it leaves of a weight.
+        steps: Length of the run from now on, to compute what it leaves of a weight.
         every: Steps of the optimizer between two of the scheduler: 1 (or ``step``)
             where the loop calls both together, the steps of an epoch where the
             scheduler steps once per epoch. Without it each step is taken, if the
@@ -127,7 +127,7 @@ def _row(seen: GroupProbe) -> tuple[str, ...]:
     return str(seen.group), lr, knob, seen.walk, shrink, half_life, stored, kept
 
 
-_STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
+_STEPS = "A schedule does not give the length of the run: probe(…, steps=10_000)."
 _SAME = 1e-6  # rates that a library keeps in float32 agree to seven digits
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000

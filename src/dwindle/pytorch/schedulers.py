@@ -17,8 +17,8 @@ PARTS = "_schedulers"
 _TO_A_TENTH = math.log(0.1)
 
 Plan = tuple[str, float] | None
-# Any: each reads its own scheduler.
-_Asks = Callable[[Any], bool]
+# Any: each reads one class of schedulers.
+_Predicate = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class Kind:
     """A class of schedulers; of one that is not known, nothing is.
 
     Args:
-        plan: Returns its length in its own steps, by the name of the argument; None of
-            one that has none.
+        plan: Returns the name of the argument that gives its length, and that length in
+            steps of the scheduler; None if it has none.
         lands: Whether ``step(t)`` lands where ``t`` steps do.
         falls: Whether it begins at its base lr and goes no higher: its peak is known
             without a step.
@@ -38,9 +38,9 @@ class Kind:
 
     plan: Callable[[Any], Plan] = lambda _: None
     lands: bool = False
-    falls: _Asks = lambda _: False
-    returns: _Asks = lambda _: False
-    rises: _Asks = lambda _: False
+    falls: _Predicate = lambda _: False
+    returns: _Predicate = lambda _: False
+    rises: _Predicate = lambda _: False
 
 
 def kind_of(scheduler: object) -> Kind:

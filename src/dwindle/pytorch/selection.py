@@ -22,7 +22,7 @@ from dwindle.wording import with_article
 _METHOD = "no_weight_decay"  # timm's models have it
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
 _OPTIONS = "_optim"  # S4 sets it: options for a group of this parameter alone
-_SHOWN = 3  # names that look like a pattern with a typing error
+_SHOWN = 3  # names nearest to a pattern with a typing error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,7 +155,7 @@ def check_patterns(
 
 
 def _nearest(pattern: str, names: Collection[str]) -> tuple[str, ...]:
-    """Return names, and patterns over their last words, that look like a pattern."""
+    """Return the names, and patterns over first or last parts, nearest to a pattern."""
     bare = pattern.strip("*?[].")
     table = {name: name for name in names}
     if bare != pattern:

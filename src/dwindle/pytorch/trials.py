@@ -64,7 +64,7 @@ class Deviation:
 
 
 class Trials:
-    """Copies of one optimizer, in one number format, stepped as programmes say.
+    """Copies of one optimizer, in one number format, stepped by programmes.
 
     They have the param groups of these numbers, ``None`` for all, with an lr above 0
     that each works with, now or at its peak (``lrs``).
@@ -79,7 +79,7 @@ class Trials:
 
     @classmethod
     def of(cls, optimizer: object) -> Self:
-        """Look at the rule of an optimizer: in float64, or in what it computes in."""
+        """Make trials of an optimizer's rule: in float64, or in what it computes in."""
         return cls(rule_mould(optimizer))
 
     @cached_property
@@ -105,7 +105,7 @@ class Trials:
     def spacings(self) -> list[float]:
         """Relative spacing of the numbers that each group decays in.
 
-        A tensor lr makes of ``1 - lr * weight_decay`` a number of its own format.
+        A tensor lr makes of ``1 - lr * weight_decay`` a number of the format of lr.
         """
         found = []
         for group, mine in zip(self.options, self.weights, strict=True):
@@ -185,10 +185,10 @@ class Trials:
 
 
 def rule_mould(optimizer: object) -> Mould:
-    """Return a mould for looking at the rule: in float64, or float32 where it must.
+    """Return a mould to measure the rule: in float64, or float32 where it must.
 
     Some libraries take float64 weights and compute in float32; some kernels know the
-    format of their own weights only.
+    format of their weights only.
     """
     # In float64 a decay of 1e-8 per step still shows eight digits.
     try:

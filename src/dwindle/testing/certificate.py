@@ -1,4 +1,4 @@
-"""Certificate: what was asked of an optimizer, what was measured, how near it is."""
+"""Certificate: what an optimizer should do, what was measured, how near it is."""
 
 import math
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ _CHECKS = (
     Column("scenario"),
     Column("format", "name"),
     Column("quantity"),
-    *(Column(name, "number") for name in ("measured", "asked", "off by", "allowed")),
+    *(Column(name, "number") for name in ("measured", "expected", "off by", "allowed")),
 )
 # Up to where each format holds a half-life, and what is refused beyond.
 _REACH = (
     Column("format", "name"),
-    *(Column(name, "number") for name in ("half-life asked", "rounded", "measured")),
+    *(Column(name, "number") for name in ("half-life", "rounded", "measured")),
     Column("off by", "number"),
     Column("refused"),
 )
@@ -28,7 +28,7 @@ _REACH = (
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Plain):
-    """One number that was asked for, beside the one that was measured.
+    """One expected number, beside the measured one.
 
     Args:
         scenario: What happened, such as "cosine, follow-lr".
@@ -61,10 +61,11 @@ class Check(Plain):
     def __str__(self) -> str:
         if self.note and math.isnan(self.measured):
             return f"{self.scenario} ({self.dtype}): {self.note}"
+        # Nine digits: two numbers that differ by 1e-7 must not print alike.
+        values = f"{self.measured:.9g}, expected {self.asked:.9g}"
         return (
-            # Nine digits: two numbers that differ by 1e-7 must not look alike.
-            f"{self.scenario} ({self.dtype}): {self.quantity} {self.measured:.9g}, "
-            f"asked {self.asked:.9g}, off by {self.error:.1e} of {self.tolerance:.0e}"
+            f"{self.scenario} ({self.dtype}): {self.quantity} {values}, "
+            f"off by {self.error:.1e} of {self.tolerance:.0e}"
         )
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
@@ -87,7 +88,7 @@ class Reach(Plain):
 
     Args:
         dtype: Number format of the weights.
-        asked_steps: Half-life that was asked for, in steps.
+        asked_steps: Half-life that was requested, in steps.
         rounded_steps: What rounding to the format makes of it, by a sum over mantissas;
             an optimizer that keeps wider copies of its weights does better.
         measured_steps: Half-life of the mean decay of many weights; None if refused.
@@ -119,7 +120,7 @@ class Certificate(Plain):
 
     Args:
         optimizer: Import path of its class.
-        mechanism: How it is held: ``native`` (its own knob is set before each step) or
+        mechanism: How it is held: ``native`` (its knob is set before each step) or
             ``multiply`` (its knob is 0, the weights are multiplied after each step);
             None where it is refused.
         refused: Why no controller can hold it, else None.

@@ -21,8 +21,8 @@ from dwindle.testing.training import (
     Factory,
     KitTraining,
     Subject,
+    as_one_line,
     one,
-    said,
     zero,
 )
 
@@ -96,7 +96,7 @@ def check_controller(optimizer_factory: Factory) -> Certificate:
 
     Args:
         optimizer_factory: Builds the optimizer from a list of parameter groups, with an
-            lr of its own: a class, or ``lambda groups: Mine(groups, lr=0.1)``.
+            lr: a class, or ``lambda groups: Mine(groups, lr=0.1)``.
 
     Returns:
         The certificate: a table in a terminal, numbers in its fields.
@@ -201,7 +201,7 @@ def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
     except CannotPlayError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 an optimizer may raise anything
-        return said(error)
+        return as_one_line(error)
     return ""
 
 
@@ -223,7 +223,7 @@ def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
             error=math.nan,
             tolerance=0.0,
             why="the optimizer alone can do it",
-            note=said(error),
+            note=as_one_line(error),
         )
 
 
@@ -241,7 +241,7 @@ def _reach(subject: Subject) -> Iterator[Reach]:
         except RefusedError as error:
             refused = " ".join(error.sentences()[:2])
         except Exception as error:  # noqa: BLE001 an optimizer may raise anything
-            refused = said(error)
+            refused = as_one_line(error)
         yield Reach(
             dtype=name,
             asked_steps=half_life_steps,

@@ -1,7 +1,7 @@
 """Scenarios: what happens in small trainings, and what must hold then.
 
-With gradients of zero the decay alone is compared with what was asked for; with other
-gradients the optimizer's own steps must stay what they are. The optimizer itself is
+With gradients of zero the decay alone is compared with the expected one; with other
+gradients the optimizer's steps must stay what they are. The optimizer itself is
 stepped here, no copy of it, by a real controller: a certificate that stood on the
 controller's own trials would pass what they overlook.
 """
@@ -26,8 +26,8 @@ from dwindle.testing.training import (
     CannotPlayError,
     KitTraining,
     Subject,
-    asked_e_folds,
-    said,
+    as_one_line,
+    expected_e_folds,
     zero,
 )
 
@@ -39,7 +39,7 @@ _SHARES: Mapping[str, Callable[[float], float]] = {
     "constant": lambda _: 1.0,
     "lr-squared": lambda multiplier: multiplier**2,
 }
-# Steps. A Lookahead looks back twice in twelve; each of the eight is a place to resume.
+# Steps. A Lookahead goes back twice in twelve; each of the eight is a place to resume.
 _WARM_UP = 8
 _DRIVEN_STEPS, _RESUMED_STEPS = 12, 8
 _SHRINK = shrink_from_half_life(HALF_LIFE_STEPS)
@@ -50,7 +50,7 @@ _ONE_DECAYS: tuple[Mapping[str, Any], ...] = (
 # When a step decays: ours after the update; decoupled optimizers also before it, or
 # beside it, both from the weight that the step began with.
 _ORDERS = ("after", "before", "beside")
-# Some switch more than the decay off at 0 (LAMB its trust ratio): their own knob stays
+# Some switch more than the decay off at 0 (LAMB its trust ratio): their knob stays
 # on, at a number that no digit of a weight shows.
 _TINY = 1e-14
 # Opposite weights take updates that are alike but for the norms of the weights.
@@ -92,7 +92,7 @@ class Path:
         )
         taken = zip(*shares, strict=True)
         for pair, (scale, mine) in enumerate(zip(self.scales, taken, strict=True)):
-            yield e_folds_check(training, pair, asked_e_folds(mine, scale=scale))
+            yield e_folds_check(training, pair, expected_e_folds(mine, scale=scale))
 
 
 def _lambda(*multipliers: Callable[[int], float]) -> Callable[[Optimizer], LRScheduler]:
@@ -147,7 +147,7 @@ def undecayed(subject: Subject) -> Iterator[Check]:
     training = KitTraining(subject, groups=_ONE_DECAYS)
     for _ in range(STEPS):
         training.step(zero)
-    yield e_folds_check(training, 0, asked_e_folds([1.0] * STEPS))
+    yield e_folds_check(training, 0, expected_e_folds([1.0] * STEPS))
     yield bitwise_check(training.weights[1], training.started[1])
 
 
@@ -167,9 +167,9 @@ def without_gradient(subject: Subject) -> Iterator[Check]:
     training = _blaming(now_and_then)
     (never, sometimes), (start, _) = training.weights[0], training.started[0]
     yield bitwise_check([never], [start])
-    asked = asked_e_folds([1.0] * (STEPS // 2))
+    expected = expected_e_folds([1.0] * (STEPS // 2))
     mine = training.e_folds(0)[-sometimes.numel() :]
-    yield compared(mine, asked, *training.tolerance())
+    yield compared(mine, expected, *training.tolerance())
 
 
 def accumulation(subject: Subject) -> Iterator[Check]:
@@ -187,7 +187,7 @@ def accumulation(subject: Subject) -> Iterator[Check]:
                 if weight.grad is not None:
                     weight.grad += torch.zeros_like(weight)
         training.step_optimizer()
-    yield e_folds_check(training, 0, asked_e_folds([1.0] * STEPS))
+    yield e_folds_check(training, 0, expected_e_folds([1.0] * STEPS))
 
 
 def batch_size(subject: Subject) -> Iterator[Check]:
@@ -212,7 +212,7 @@ def skipped_steps(subject: Subject) -> Iterator[Check]:
     for step in range(STEPS):
         _step_scaled(training, scaler, overflows=step % 4 == 1)
     performed = STEPS * 3 // 4
-    yield e_folds_check(training, 0, asked_e_folds([1.0] * performed))
+    yield e_folds_check(training, 0, expected_e_folds([1.0] * performed))
     counted = training.controller.steps_done
     yield Check(
         quantity="steps counted",
@@ -339,7 +339,7 @@ def resumed(subject: Subject) -> Iterator[Check]:
     except CannotPlayError:
         raise
     except Exception as error:  # an optimizer may raise anything
-        raise CannotPlayError(said(error)) from error
+        raise CannotPlayError(as_one_line(error)) from error
     if bitwise_check(again, wanted).error:
         why = "by itself it does not resume to the last bit"
         raise CannotPlayError(why)
@@ -429,7 +429,7 @@ def _try(alone: Callable[[], object]) -> None:
     try:
         alone()
     except Exception as error:  # an optimizer may raise anything
-        raise CannotPlayError(said(error)) from error
+        raise CannotPlayError(as_one_line(error)) from error
 
 
 def _distance(held: KitTraining, wanted: Weights) -> float:
@@ -441,20 +441,22 @@ def _distance(held: KitTraining, wanted: Weights) -> float:
     return max(differences) / size if math.isfinite(sum(differences)) else math.nan
 
 
-def e_folds_check(training: KitTraining, pair: int, asked: float) -> Check:
-    """Compare all weights of a pair with what was asked for."""
-    return compared(training.e_folds(pair), asked, *training.tolerance())
+def e_folds_check(training: KitTraining, pair: int, expected: float) -> Check:
+    """Compare all weights of a pair with the expected e-folds."""
+    return compared(training.e_folds(pair), expected, *training.tolerance())
 
 
-def compared(e_folds: torch.Tensor, asked: float, tolerance: float, why: str) -> Check:
-    """Compare the e-folds of weights, the worst of them, with what was asked for."""
-    errors = (e_folds / asked - 1).abs()
+def compared(
+    e_folds: torch.Tensor, expected: float, tolerance: float, why: str
+) -> Check:
+    """Compare the e-folds of weights, the worst of them, with the expected ones."""
+    errors = (e_folds / expected - 1).abs()
     # A weight that is no longer a number is the worst of all.
     worst = int(errors.nan_to_num(nan=math.inf).argmax())
     return Check(
         quantity="e-folds",
         measured=float(e_folds[worst]),
-        asked=asked,
+        asked=expected,
         error=float(errors[worst]),
         tolerance=tolerance,
         why=why,

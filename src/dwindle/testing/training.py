@@ -1,4 +1,4 @@
-"""One small training under a controller: its weights, its optimizer, what was asked."""
+"""One small training under a controller: its weights, optimizer and expected decay."""
 
 import inspect
 import math
@@ -13,7 +13,7 @@ from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.options import set_option
 
-# An optimizer's own class will do; options are set with a lambda or a partial.
+# The class of an optimizer will do; options are set with a lambda or a partial.
 Factory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 Gradient = Callable[[torch.Tensor, int], torch.Tensor | None]
 
@@ -66,7 +66,7 @@ class Subject:
         try:
             return self.factory(groups)
         except Exception as error:  # an optimizer may raise anything
-            raise CannotPlayError(said(error)) from error
+            raise CannotPlayError(as_one_line(error)) from error
 
 
 class KitTraining:
@@ -85,7 +85,7 @@ class KitTraining:
         scheduler: Callable[[torch.optim.Optimizer], LRScheduler] | None = None,
         weights: list[list[torch.nn.Parameter]] | None = None,
         alone: bool = False,
-        **options: Any,  # Any: the controller's own words
+        **options: Any,  # Any: arguments of the controller
     ) -> None:
         seeds = range(len(groups))
         self.weights = weights or [subject.weights(seed) for seed in seeds]
@@ -201,7 +201,7 @@ def one(weight: torch.Tensor, _: int) -> torch.Tensor:
     return torch.ones_like(weight)
 
 
-def asked_e_folds(shares: Iterable[float], *, scale: float = 1.0) -> float:
+def expected_e_folds(shares: Iterable[float], *, scale: float = 1.0) -> float:
     """Return −ln of what is left when each step takes its share of the decay at peak.
 
     ``scale`` multiplies the rate of decay: a quarter is a half-life of 64 steps.
@@ -210,6 +210,6 @@ def asked_e_folds(shares: Iterable[float], *, scale: float = 1.0) -> float:
     return -math.fsum(math.log1p(-shrink * share) for share in shares)
 
 
-def said(error: Exception) -> str:
+def as_one_line(error: Exception) -> str:
     """Return an error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,1 +1,1 @@
-"""Copies of an optimizer on weights of their own; the original stays as it is."""
+"""Copies of an optimizer on separate weights; the original stays as it is."""

@@ -91,7 +91,7 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     """Call the constructor again with the options that the optimizer shows.
 
     For classes that fill their state when they are built, or hold what cannot be
-    copied. Each argument is looked for in the defaults and the attributes.
+    copied. Each argument is searched in the defaults and the attributes.
     """
     arguments = list(inspect.signature(type(optimizer)).parameters.values())
     known = {**vars(optimizer), **getattr(optimizer, "defaults", {})}
@@ -183,7 +183,7 @@ def random_kept() -> Iterator[None]:
     ours = random.getstate()
     numpy = sys.modules.get("numpy")
     theirs = numpy.random.get_state() if numpy else None
-    # Only devices in use have a generator: asking another one would start it.
+    # Only devices in use have a generator: a query would start another one.
     cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's own
     devices = list(range(torch.cuda.device_count())) if cuda else []
     try:

@@ -1,4 +1,4 @@
-"""Toy: a copy of an optimizer on a few weights of its own, to see what it does."""
+"""Toy: a copy of an optimizer on a few separate weights, to see what it does."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ from dwindle.wording import with_article
 START = (1.0, -0.5, 0.25, 2.0)
 
 # Wrappers that only pass ``step`` on, and where they keep the optimizer. Others (a
-# Lookahead, a SAM) do something of their own and are copied whole.
+# Lookahead, a SAM) do more and are copied whole.
 _WRAPPERS = {
     "AcceleratedOptimizer": "optimizer",
     "LightningOptimizer": "_optimizer",
     "_FabricOptimizer": "_optimizer",
 }
-# A copy must go as far as a Lookahead's first look back, which 5 or 10 steps are.
-_LOOKS_BACK, _SOME_LR = 11, 1e-3
+# A Lookahead first goes back after 5 or 10 steps: a copy must get that far.
+_LOOKAHEAD_STEPS, _SOME_LR = 11, 1e-3
 # Bystanders are drawn to a point that changes its sign every so many steps: a gradient
 # that always stays the same would let D-Adaptation's lr grow without end.
 POINT, _STAYS = 3.0, 8
@@ -60,7 +60,7 @@ def checked(optimizer: object) -> Optimizer:
     for at, group in enumerate(bare.param_groups):
         for name in _NUMBERS:
             value = group.get(name)
-            # None may be how an optimizer is told to find its lr.
+            # An lr of None may mean that the optimizer finds it.
             is_meta = isinstance(value, Tensor) and value.is_meta
             if value is not None and not is_meta:
                 check_not_negative(f"{name} of group {at}", value)
@@ -103,7 +103,7 @@ class Mould:
     def of(cls, optimizer: object, *, dtype: torch.dtype | None = None) -> Self:
         """Find a way to copy and step the optimizer, by trying."""
         bare = unwrapped(optimizer)
-        said: list[str] = []
+        errors: list[str] = []
         for build, closure, sparse in product(_BUILDERS, (False, True), (False, True)):
             mould = cls(
                 optimizer=bare,
@@ -113,9 +113,9 @@ class Mould:
                 sparse=sparse,
             )
             try:  # steps with a gradient
-                Toy(mould).go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
+                Toy(mould).go(_LOOKAHEAD_STEPS, before=_above_0, gradients=(0.5,))
             except Exception as error:  # noqa: BLE001  (other people's code: anything)
-                said.append(f"{type(error).__name__}: {error}")
+                errors.append(f"{type(error).__name__}: {error}")
             else:
                 return mould
         # An lr or a decay of None is the usual reason: it has its own error.
@@ -127,14 +127,14 @@ class Mould:
             "no-copy",
             "tensors" if kept else "options",
             optimizer=type(bare).__name__,
-            copied=said[0],
-            rebuilt=said[4],
-            kept=f" It keeps tensors of its own in {', '.join(kept)}." if kept else "",
+            copied=errors[0],
+            rebuilt=errors[4],
+            kept=f" It keeps tensors in {', '.join(kept)}." if kept else "",
         )
 
 
 class Toy:
-    """A copy of an optimizer, as configured, on weights of its own, with fresh state.
+    """A copy of an optimizer, as configured, on separate weights, with fresh state.
 
     Its groups are those of the original, in their order. Each has one more weight, a
     bystander that always has a gradient, so that each step is one of a training; it is
@@ -143,7 +143,7 @@ class Toy:
     Args:
         mould: How the copy is made and stepped.
         start: Values of each weight; two to the power of something are rounded alike,
-            so take others to look at rounding.
+            so take others to measure rounding.
         groups: Which parameter groups it has; None for all.
         point: How far away the bystanders are drawn.
 

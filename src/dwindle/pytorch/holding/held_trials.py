@@ -25,7 +25,7 @@ from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.trials import Deviation, Programme, Trials, e_folds
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
-# look back (5 or 6 steps are usual, 20 are rare).
+# go back (after 5 or 6 steps usually, rarely 20).
 _LRS = (0.0, 0.5, 1.0, 0.25, 2.0, 1.0) * 4
 _LRS_ABOVE_ZERO = tuple(multiple or 0.5 for multiple in _LRS)
 # OneCycleLR and CyclicLR move the momentum: a knob that acts through it cannot follow.
@@ -49,8 +49,8 @@ _START = (1.0, -0.5, 0.3, 1.7)
 # left out at 0 changes all of them.
 _TINY_KNOB, _THIRD_DIGIT, _LEAST = 1e-12, 1e-3, 1e-6
 # By so much a weight may stray in a few dozen steps: in float64 that many products lose
-# 1e-15, but a library's own factor may have been rounded twice; 16 bits round each step
-# by up to half a percent.
+# 1e-15, but the factor of a library may have been rounded twice; 16 bits round each
+# step by up to half a percent.
 _DIGITS, _DIGITS_OF_HALF = {"float64": 1e-9, "float32": 1e-5}, 0.05
 _ROUNDED = 1e-9  # 24 products in float64 lose 1e-15
 _Found = TypeVar("_Found")
@@ -131,16 +131,16 @@ class HeldTrials:
             prepare=_hold(plans),
         )
         left = self._stepped(self._trials.left, programme)
-        asked = -steps * math.log1p(-_SHRINK)
+        expected = -steps * math.log1p(-_SHRINK)
         return [
-            plan.mechanism == "multiply" and not _near(e_folds(walks), asked)
+            plan.mechanism == "multiply" and not _near(e_folds(walks), expected)
             for plan, walks in zip(plans, left, strict=True)
         ]
 
     def takes_by_itself(self) -> list[float]:
         """Return per group what a step takes off at weight_decay=0, at an even lr.
 
-        A decay under another name shows here. What averages or looks back has nothing
+        A decay under another name shows here. What averages or goes back has nothing
         to do where no gradient moves the weights: 0.
         """
         programme = Programme(steps=len(_LRS), start=_START, options=self._lr(knob=0.0))
@@ -212,11 +212,11 @@ class HeldTrials:
         )
 
     def written_over(self, plans: Sequence[GroupPlan]) -> list[bool]:
-        """Return per group whether a step replaces the weights by copies of its own."""
+        """Return per group whether a step replaces the weights by kept copies."""
         return [
             # In float16 an eps of 1e-8 is 0, and weights are no numbers: another fault.
-            plan.decay_scale > 0 and math.isfinite(lost) and not _near(lost, asked)
-            for plan, (lost, asked) in zip(
+            plan.decay_scale > 0 and math.isfinite(lost) and not _near(lost, expected)
+            for plan, (lost, expected) in zip(
                 plans,
                 self._e_folds(plans, lambda _: _SHRINK_IN_16_BITS, _FEW),
                 strict=True,
@@ -234,8 +234,8 @@ class HeldTrials:
             return _BELOW_DEAD * max(DEAD_BELOW[dtype_name(each)] for each in weights)
 
         return [
-            _near(lost, asked) and asked > 0
-            for lost, asked in self._e_folds(plans, shrink, _LONG)
+            _near(lost, expected) and expected > 0
+            for lost, expected in self._e_folds(plans, shrink, _LONG)
         ]
 
     def _e_folds(
@@ -244,7 +244,7 @@ class HeldTrials:
         shrink: Callable[[Sequence[Tensor]], float],
         steps: int,
     ) -> list[tuple[float, float]]:
-        """Return the e-folds of each group's 16-bit weights, and those asked for."""
+        """Return the e-folds of each group's 16-bit weights, and the expected ones."""
         # They are no numbers where this machine steps in other formats only.
         try:
             trials = Trials(Mould.of(self._optimizer))  # in the formats of its weights
@@ -277,8 +277,8 @@ class HeldTrials:
         except Exception as error:
             name, kind = type(self._optimizer).__name__, type(error).__name__
             message = str(error).removesuffix(".")
-            said = {"kind": kind, "message": message}
-            raise refused("no-step", optimizer=name, **said) from error
+            values = {"kind": kind, "message": message}
+            raise refused("no-step", optimizer=name, **values) from error
 
 
 def _hold(
@@ -304,5 +304,5 @@ def _hold(
     return prepare
 
 
-def _near(lost: float, asked: float) -> bool:
-    return abs(lost - asked) <= _NEAR * asked
+def _near(lost: float, expected: float) -> bool:
+    return abs(lost - expected) <= _NEAR * expected

@@ -23,21 +23,21 @@ Mechanism = Literal["native", "multiply", "penalty", "left alone"]
 # A peak read from a scheduler and the lr that it sets differ in their last digits.
 _ROOM = 1 + 1e-6
 
-# What the hook before a step leaves to the one after it, per group: the shrink asked,
+# What the hook before a step leaves to the one after it, per group: the shrink due,
 # the one that is exact in the group's numbers, whether we multiply the weights.
-_Asked = tuple[float, float, bool]
+_GroupStep = tuple[float, float, bool]
 # Of a group that does not decay in this step.
-_REST: _Asked = (0.0, 0.0, False)
+_REST: _GroupStep = (0.0, 0.0, False)
 _IN_16_BITS = (torch.bfloat16, torch.float16)
 
 # The hooks on the optimizer keep its Hold alive; here it must not keep the optimizer.
 _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
-# Weights that a tensor of one number, of their own format, multiplies as a number does.
+# Weights that a tensor of one number, in their format, multiplies as a number does.
 _QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.float64)}
 # Half of the largest lr so far: a schedule that falls so far is past its peak.
 _FALLEN = 0.5
-# Python and torch look for these by name.
+# Names that Python and torch use.
 _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
@@ -63,7 +63,7 @@ class GroupPlan:
     ``rate`` is what a step takes, None where no half-life is held; ``decay_scale``
     multiplies the decay; ``knob`` is what ``weight_decay`` is set to where it
     stays the same. ``before`` has the options as they were, to be put back. ``factors``
-    is how many factors the group's numbers can tell apart, as
+    is how many factors the group's numbers can distinguish, as
     :mod:`dwindle.decay.number_formats` counts them. ``without_momentum``: the knob is
     used only in steps whose momentum is 0.
     """
@@ -91,23 +91,23 @@ class Hold:
     """All that changes from step to step while an optimizer is held.
 
     It owns each group's ``weight_decay`` in that time; checkpoints and copies of the
-    optimizer have the one that the user gave. Per group it knows what is
-    owed (the part of the decay that the number format could not write yet, as ln), how
-    many e-folds have been asked for so far, and the largest lr seen. ``rose_at`` is the
-    step at which one of these last grew; ``has_fallen``, whether an lr has been below
-    half of them since.
+    optimizer have the one that the user gave. Per group it keeps the rounding residual
+    (the part of the decay that the number format could not write yet, as ln), the
+    e-folds that were due so far, and the largest lr seen. ``rose_at`` is the step at
+    which one of the lrs last grew; ``has_fallen``, whether an lr has been below half of
+    its largest since.
     """
 
     def __init__(self, optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
         self.optimizer = optimizer
         self.plans: list[GroupPlan] = []
-        self.owed: list[float] = []
+        self.residuals: list[float] = []
         self.e_folds: list[float] = []
         self.lr_seen: list[float] = []
         self.steps_done = self.rose_at = 0
         self.has_fallen = False
         self.owner: object = None
-        self._asked: list[_Asked] | None = None
+        self._group_steps: list[_GroupStep] | None = None
         self._handles: list[Any] = []  # Any: torch's handle, private by its name
         self._warned = False
         self._on_cuda = False
@@ -143,7 +143,7 @@ class Hold:
         if hasattr(optimizer, _STATE_HOOKS):  # some wrappers of libraries lack them
             own = optimizer.register_state_dict_post_hook(after_saving)
             self._handles.append(own)
-        # copy and pickle look for it at the object before they do at its class.
+        # copy and pickle use that of the object before that of its class.
         vars(optimizer)[_GETSTATE] = self._copied_state
         _HELD[optimizer] = ref(self)
 
@@ -159,14 +159,14 @@ class Hold:
         """Change the plans; groups that are new have no past."""
         new = [0.0] * (len(plans) - len(self.plans))
         self.plans = list(plans)
-        self.owed += new
+        self.residuals += new
         self.e_folds += new
         self.lr_seen += new
         groups = self.optimizer.param_groups
         self._on_cuda = any(p.is_cuda for group in groups for p in group["params"])
 
     def set_knobs(self, *, has_gradients: bool = True) -> None:
-        """Ask each group for its decay of this step, before the optimizer takes it.
+        """Set the decay of this step in each group, before the optimizer takes it.
 
         Gradients that a closure makes are not there yet (``has_gradients``).
 
@@ -177,26 +177,26 @@ class Hold:
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
             raise refused("cuda-graph")
-        asked = []
+        group_steps = []
         groups = self.optimizer.param_groups
-        together = zip(self.plans, groups, self.owed, strict=True)
-        for at, (plan, group, owed) in enumerate(together):
+        together = zip(self.plans, groups, self.residuals, strict=True)
+        for at, (plan, group, residual) in enumerate(together):
             if plan.rate is None:
                 if plan.has_knob:
                     group[KNOB] = plan.knob
-                asked.append(_REST)
+                group_steps.append(_REST)
                 continue
             lr = self._lr_now(at, plan, group)
             shrink = plan.rate.shrink_at(lr)
-            taken = exact_shrink(owed + math.log1p(-shrink), plan.factors)
-            # At lr 0 no knob decays anything; under "constant" that step still owes.
+            taken = exact_shrink(residual + math.log1p(-shrink), plan.factors)
+            # At lr 0 no knob decays anything; "constant" needs a decay even then.
             native = plan.mechanism == "native" and lr > 0
             if native and plan.without_momentum:
                 native = _is_plain(group, has_gradients=has_gradients)
             if plan.has_knob:
                 group[KNOB] = taken / lr if native else 0.0
-            asked.append((shrink, taken, not native))
-        self._asked = asked
+            group_steps.append((shrink, taken, not native))
+        self._group_steps = group_steps
 
     def _lr_now(self, at: int, plan: GroupPlan, group: Mapping[str, Any]) -> float:
         """Return the lr of a group for this step, and remember the largest."""
@@ -207,7 +207,7 @@ class Hold:
         elif lr < _FALLEN * self.lr_seen[at]:
             self.has_fallen = True
         top = math.inf if plan.lr_peak is None else plan.lr_peak * _ROOM
-        if lr > top and not self._warned:  # it decays faster than asked
+        if lr > top and not self._warned:  # it decays faster than requested
             self._warn(lr, plan)
         return lr
 
@@ -217,20 +217,20 @@ class Hold:
         A step inside of a step (a subclass that calls the step of its parent) comes
         here twice; the first time counts. One that AMP skipped does not count.
         """
-        asked, self._asked = self._asked, None
-        if asked is None or was_skipped(self.optimizer):
+        group_steps, self._group_steps = self._group_steps, None
+        if group_steps is None or was_skipped(self.optimizer):
             return
         groups = self.optimizer.param_groups
-        for at, (shrink, taken, multiplied) in enumerate(asked):
+        for at, (shrink, taken, multiplied) in enumerate(group_steps):
             if multiplied and taken:
                 multiply(groups[at]["params"], 1 - taken)
             if shrink:
                 due = math.log1p(-shrink)
-                self.owed[at] += due - math.log1p(-taken)
+                self.residuals[at] += due - math.log1p(-taken)
                 self.e_folds[at] -= due
         self.steps_done += 1
 
-    def _copied_state(self) -> Any:  # Any: a class may keep its own kind of state
+    def _copied_state(self) -> Any:  # Any: a class may keep any kind of state
         """Let copies and pickles have it, too: they have no hooks."""
         state = type(self.optimizer).__getstate__(self.optimizer)
         if not isinstance(state, dict) or "param_groups" not in state:
@@ -249,7 +249,7 @@ class Hold:
         self._warned = True
         _LOG.warning(
             "the lr is %s, above the peak of %s that the half-life belongs to: these "
-            "steps decay faster than asked. Give DecayController(lr_peak=...), the "
+            "steps decay faster than requested. Give DecayController(lr_peak=...), the "
             "largest lr of the run.",
             # An lr a thousandth above the peak must not read as the peak.
             *(number(each, digits=6) for each in (lr, plan.lr_peak)),
@@ -330,7 +330,7 @@ def saved(hold: Hold) -> dict[str, Any]:
         "decay_scales": [plan.decay_scale for plan in hold.plans],
         "steps_done": hold.steps_done,
         "e_folds": list(hold.e_folds),
-        "owed": list(hold.owed),
+        "owed": list(hold.residuals),
         "lr_seen": list(hold.lr_seen),
     }
 
@@ -360,7 +360,7 @@ def take_saved(state: Mapping[str, Any], hold: Hold) -> None:
     """Put the numbers of a checkpoint into a hold."""
     hold.steps_done = hold.rose_at = int(state["steps_done"])
     hold.e_folds = [float(each) for each in state["e_folds"]]
-    hold.owed = [float(each) for each in state["owed"]]
+    hold.residuals = [float(each) for each in state["owed"]]
     # Older states do not have it.
     hold.lr_seen = [float(each) for each in state.get("lr_seen", hold.lr_seen)]
 

@@ -62,8 +62,8 @@ def peaks_read(
 
     Raises:
         MissingFactError: If the scheduler shows its peak only when it is followed, and
-            nobody says how far.
-        RefusedError: If a group has an ``lr_scale`` and no scheduler says whether it
+            the length of the run is not given.
+        RefusedError: If a group has an ``lr_scale`` and no scheduler shows whether it
             applies that; or if the scheduler fails where only following it shows its
             peak.
 
@@ -110,7 +110,7 @@ def peaks_left_since(
 ) -> list[float] | None:
     """Return the largest number that was written into each group since, or None.
 
-    A scheduler writes into all groups: at a step, the first one is looked at.
+    A scheduler writes into all groups: at a step, only the first one is compared.
     """
     first = groups[0] if groups else {}
     same = (first.get(name) == before[0].get(name) for name in LEFT_BY_SCHEDULERS)
@@ -192,17 +192,16 @@ def _waits_for_a_metric(scheduler: Any) -> bool:
 
 def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
     """Follow a copy of the scheduler over the run."""
-    # A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made
-    # at the lr of before any `scheduler.step()`, the last one after `steps - 1` of
-    # them.
+    # A LambdaLR may return the lr itself, on a base of 1. The first step is made at the
+    # lr of before any `scheduler.step()`, the last one after `steps - 1` of them.
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
         try:
             copy = copied_scheduler(scheduler, optimizer, toy)
             inside = [*all_inside(_at_its_pace(copy))]
             done = max(_done(copy), 0)
-            # A class of somebody's own may count in places that nobody knows: it goes
-            # on. Those of torch are put back to their beginning.
+            # A custom class may count where we cannot see it: it goes on. Those of
+            # torch are put back to their beginning.
             if done and {type(it).__module__ for it in inside} == {_OF_TORCH}:
                 _begin_anew(inside[0], toy)
                 done = 0
@@ -213,8 +212,8 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
                     peaks[at] = max(peaks[at], float(group["lr"]))
         except Exception as error:
             kind = with_article(type(_at_its_pace(scheduler)).__name__)
-            said = {"scheduler": kind, "steps": steps, "error": error}
-            raise refused("not-followed", **said) from error
+            values = {"scheduler": kind, "steps": steps, "error": error}
+            raise refused("not-followed", **values) from error
     return peaks
 
 
@@ -235,7 +234,7 @@ def _from_base(scheduler: Any, optimizer: Optimizer) -> list[float]:
 
 
 def _done(scheduler: Any) -> int:
-    """Return how many steps of its own a scheduler has behind it."""
+    """Return how many steps a scheduler has made."""
     inside = all_inside(_at_its_pace(scheduler))
     return max(int(getattr(each, "last_epoch", 0)) for each in inside)
 

@@ -36,7 +36,7 @@ from dwindle.pytorch.trials import Deviation
 from dwindle.wording import listed
 
 _LOG = logging.getLogger("dwindle")
-# Accessors that only look like steps: get_step, set_step, validate_step.
+# Accessors, no steps: get_step, set_step, validate_step.
 _NO_STEPS = ("_", "get_", "set_", "validate_")  # of names that end in _step
 _SHARDING = "ZeroRedundancyOptimizer"
 # Parameter-wise grouping makes hundreds.
@@ -69,7 +69,7 @@ def plan_groups(
         plans = _with_mechanisms(optimizer, trials, plans)
         _refuse_lost_decays(optimizer, trials, plans)
     check_rounding(optimizer, plans)
-    _refuse_other_steps(optimizer)  # after what has a reason of its own
+    _refuse_other_steps(optimizer)  # after refusals with a more precise reason
     for line in (
         *_changes(plans[len(known) :], first=len(known)),
         *(_left_alone(optimizer, plans, first=len(known)) if known else ()),
@@ -152,8 +152,8 @@ def _with_mechanisms(
         native = [
             replace(
                 plan,
-                # SGD's knob does as asked in each step that has no momentum. Not in 16
-                # bits: `gradient + weight_decay * weight` rounds the second away there.
+                # SGD's knob decays as requested in each step without momentum. Not in
+                # 16 bits: there `gradient + weight_decay * weight` loses the second.
                 without_momentum=not fine
                 and plan.decay_scale > 0
                 and group.get("momentum") == 0
@@ -226,7 +226,7 @@ def _refuse_lost_decays(
     narrow = any(map(is_16_bits, _weights(optimizer)))
     for may_be, code, seen in (
         (missed, "misses-its-knob", trials.misses_its_knob),
-        # What rebuilds its weights loses a product, but not its own decay.
+        # What rebuilds its weights loses a product of ours, but not its native decay.
         (bool(multiplied), "rebuilt", trials.loses_products),
         (narrow, "written-over", trials.written_over),
     ):
@@ -267,7 +267,7 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
 
 
 def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
-    """Yield which weight_decay arguments no longer say what happens."""
+    """Yield which weight_decay arguments are no longer in effect."""
     mine = [
         first + at
         for at, plan in enumerate(plans)
@@ -289,7 +289,7 @@ def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
 def _left_alone(
     optimizer: Optimizer, plans: Sequence[GroupPlan], *, first: int
 ) -> Iterator[str]:
-    """Yield which groups came later and have nothing that says whether they decay."""
+    """Yield which groups came later and have nothing that shows whether they decay."""
     left = [
         at
         for at in range(first, len(plans))

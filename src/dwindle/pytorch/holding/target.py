@@ -1,4 +1,4 @@
-"""Target: what a controller shall hold, what each group owes, and both as a table."""
+"""Target: what a controller holds, the decay due in each group, both as a table."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from dwindle.wording import count, number
 
 _EXAMPLE = 'Write half_life="3 epochs", or penalty=1e-4 for SGD, one of the two.'
 _OWN_SCHEDULE = (
-    "A half-life whose decay has a schedule of its own",
+    "A half-life whose decay has a separate schedule",
     "A controller holds one half-life, and lets it go with the lr alone.",
     (
         "Leave decay_schedule out and set it before each step, with k the share of its "
@@ -67,7 +67,7 @@ class Target:
 
     def rate(self, *, decay_scale: float, lr_peak: float | None) -> DecayRate:
         """Return what a step has to take where the decay is multiplied (above 0)."""
-        # Nothing decays where a penalty is held: that is the optimizer's own.
+        # Nothing decays here where a penalty is held: the optimizer applies that.
         half_life_steps = self.half_life_steps or math.inf
         return DecayRate(
             shrink_at_peak=shrink_from_half_life(half_life_steps / decay_scale),
@@ -77,7 +77,7 @@ class Target:
         )
 
     def with_batch_size(self, batch_size: int) -> "Target":
-        """Return the same wish for steps of another number of examples."""
+        """Return the same target for steps of another number of examples."""
         return replace(self, run=replace(self.run, batch_size=batch_size))
 
     def __str__(self) -> str:
@@ -86,7 +86,7 @@ class Target:
         return f"a half-life of {self.half_life}, {self.schedule}"
 
     def as_dict(self) -> Mapping[str, object]:
-        """Return what a checkpoint says of the wish."""
+        """Return what a checkpoint keeps of the target."""
         half_life = None if self.half_life is None else str(self.half_life)
         return {
             "half_life": half_life,

@@ -34,7 +34,7 @@ class IdleWatch:
         self._last: dict[int, ReferenceType[Tensor]] = {}
         self._rounds: dict[int, int] = {}
         self._gradients: dict[int, int] = {}
-        me = ref(self)  # Python does not look into a weight for what keeps it alive
+        me = ref(self)  # the garbage collector cannot see hooks of a weight
 
         def count(weight: Tensor) -> None:
             if (watch := me()) is not None:
@@ -89,7 +89,7 @@ class IdleWatch:
 class PeakWatch:
     """Warns once where the lr of a run stays far below the peak of its half-life.
 
-    It is looked for where it can be known: at the last step of a run whose length was
+    It is checked where it can be known: at the last step of a run whose length was
     given, where the lr has fallen to half of its largest, where another scheduler was
     built, and, if the lr has not risen for half of the steps, at checkpoints and at
     the end.
@@ -106,7 +106,7 @@ class PeakWatch:
         self._left = left_by_schedulers(self._hold.optimizer.param_groups)
 
     def before_step(self) -> None:
-        """Look for a peak that was missed, before a step."""
+        """Check for a missed peak, before a step."""
         hold = self._hold
         if hold.steps_done + 1 == self.steps or (hold.has_fallen > self._saw_fall):
             self._saw_fall = hold.has_fallen
@@ -120,7 +120,7 @@ class PeakWatch:
             self._warn(left, at_the_end=True)
 
     def at_a_pause(self, *, least_share: float = 0.0) -> None:
-        """Look for it at a checkpoint or an end that nobody announced.
+        """Check for it at a checkpoint, or at an end of unknown time.
 
         Of a run of known length this share must be over.
         """

@@ -36,7 +36,7 @@ _KNOWN_NAMES: Mapping[str, tuple[Role, str]] = MappingProxyType(
     }
 )
 _TABLE: tuple[Role, str] = ("token", ", a table that all samples share")
-# Where a word of a name shows a table; at the end only, where it may describe.
+# Words of a name that show a table; some only at the end: before, they may describe.
 _ANYWHERE = frozenset({"pos", "position", "positional", "positions"})
 _AT_THE_END = frozenset(
     {
@@ -54,7 +54,7 @@ class ParameterRole:
 
     ``name`` is the first of ``names``, without the names of wrappers. ``shape`` is the
     original one, also where the parameter is sharded. ``owner`` is the class of the
-    layer, ``why`` is the role in a few words. ``fan_in`` is how many inputs one
+    layer, ``why`` explains the role. ``fan_in`` is how many inputs one
     output sees (a convolution: channels per group times kernel), None where the layer
     does not show it; an embedding looks one row up, so its ``fan_in`` is 1.
     """

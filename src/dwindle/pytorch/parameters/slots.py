@@ -1,6 +1,6 @@
 """Every place of a model that holds a parameter, under the name its author knows.
 
-Wrappers (DDP, ``torch.compile``, activation checkpointing …) are looked through, and a
+Wrappers (DDP, ``torch.compile``, activation checkpointing …) are seen through, and a
 parameter that a parametrization keeps is the slot that it stands for.
 """
 
@@ -162,8 +162,8 @@ def _refuse_unreadable(module: nn.Module, path: str) -> None:
     for name in class_names(module):
         if name in _UNREADABLE:
             what, why, instead = _UNREADABLE[name]
-            asked = f"The role of a parameter in {path or 'a model'} {what}"
-            raise RefusedError(asked, why, instead)
+            request = f"The role of a parameter in {path or 'a model'} {what}"
+            raise RefusedError(request, why, instead)
 
 
 def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> Slot:

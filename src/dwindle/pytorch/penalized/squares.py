@@ -2,7 +2,7 @@
 
 It is that of many tensors at once, each with a factor. The value takes one pass over
 the numbers, the gradient another. The value is summed in float32 (float64 where a
-tensor is), the gradient ``2 · factor · tensor`` is rounded once, to the tensor's own
+tensor is), the gradient ``2 · factor · tensor`` is rounded once, to the tensor's
 format.
 """
 
@@ -31,7 +31,7 @@ def weighted_squares(tensors: Sequence[Tensor], factors: Sequence[float]) -> Ten
 
 
 class _WeightedSquares(torch.autograd.Function):
-    """The value by norms, the gradient by one product; neither by autograd's own."""
+    """The value by norms, the gradient by one product; neither by autograd."""
 
     @staticmethod
     def forward(factors: Factors, *tensors: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def _squares(tensors: Sequence[Any]) -> Tensor:  # Any: some DTensors
 def _scaled(
     tensors: Sequence[Any], by: Tensor
 ) -> Iterator[Tensor]:  # Any: some DTensors
-    """Yield tensors of one kind times one number, each in its own format and layout."""
+    """Yield tensors of one kind times one number, each in its format and layout."""
     local = [_local(tensor) for tensor in tensors]
     products = torch._foreach_mul(local, by.to(local[0].device))  # noqa: SLF001 - public foreach has no name
     if not is_sharded(tensors[0]):

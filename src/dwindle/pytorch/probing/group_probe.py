@@ -9,11 +9,11 @@ from dwindle.wording import count, number
 
 # Steps of a copy with zero gradients: what a pattern is read from.
 LONG = 64
-_UNDRIVEN = "a weight with zero gradient"
+_ZERO_GRADIENT = "a weight with zero gradient"
 _TEXTS = table_beside(__file__, "sentences.toml")
 # Above this power of the knob, turning it changes a step by a third or more.
 _FELT = 0.5
-_SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
+_SEEN = 0.02  # a rounding that changes the decay by less is not reported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def _decay_sentence(seen: GroupProbe) -> str:
     first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
     text: str = _TEXTS["decay"]["adapts" if seen.adapts else seen.walk]
     return text.format(
-        weight=_UNDRIVEN,
+        weight=_ZERO_GRADIENT,
         steps=LONG,
         shrink=number(seen.shrink_per_step),
         half_life=count(seen.half_life_steps),

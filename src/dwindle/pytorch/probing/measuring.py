@@ -155,7 +155,7 @@ def _as_stored(
     """Measure the shrink per step of each group in the format of its parameters."""
     # The decay over some steps is compared with that of the rule over as many, so that
     # a momentum that builds up is in both. Where the rule is known, its share of each
-    # step says that.
+    # step gives that.
     params = [each for group in trials.options for each in group["params"]]
     dtypes = {each.dtype for each in params if has_decay(each)}
     if dtypes == {trials.mould.dtype}:
@@ -229,7 +229,7 @@ def steps_by_size(optimizer: object, *, at: int) -> bool:
     """Return whether a step of a group is twice as long from weights twice as large.
 
     The steps of LAMB, LARS and an Adafactor that scales by its parameters are a share
-    of the weight's own size: a trust ratio.
+    of the weight's size: a trust ratio.
     """
     trials = Trials.of(optimizer)
     knobs = [decay_option(each) for each in trials.options]

@@ -16,12 +16,12 @@ Walk = Sequence[Sequence[float]]
 
 # Rates that a library keeps in float32 agree to seven digits.
 _SAME = 1e-6
-# Lookaheads look back every 5 to 20 steps. Before the lead, a momentum builds up.
+# Lookaheads go back every 5 to 20 steps. Before the lead, a momentum builds up.
 _LONGEST_PERIOD, _LEAD = 20, 8
 # Where losses grow with the weight's size to this power they are no fixed amount.
 _HARDLY = 0.5
 _HALF = 0.5  # above it log1p keeps the digits that log would lose
-# Below this part of their squares two columns of numbers say the same.
+# Below this part of their squares two columns of numbers are collinear.
 _COLLINEAR = 1e-18
 # A decay that goes on takes at least this part of what a step took; else it ends.
 _DYING = 1e-6
@@ -132,7 +132,7 @@ def _two_roots(path: Sequence[float], eps: float) -> Pattern | None:
 def _least_squares(
     rows: Sequence[tuple[float, float, float]],
 ) -> tuple[float, float] | None:
-    """Solve d = p·x + q·y; None where x and y say the same."""
+    """Solve d = p·x + q·y; None where x and y are collinear."""
     # What x has beside y is formed row by row: in sums of squares it would be lost.
     yy = math.fsum(y * y for _, y, _ in rows)
     if yy == 0:
