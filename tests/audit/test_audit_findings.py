@@ -67,7 +67,7 @@ def test_errors_and_warnings_fail_and_notes_never_do():
 
 
 def test_the_worst_comes_first():
-    """By severity, whatever the order in which they were found; a change before all."""
+    """By severity, in any order in which they were found; a change before all."""
     audit = audit_of("DW003", "DW001", "DW004", "DW030")
     assert codes(audit) == ["DW004", "DW030", "DW001", "DW003"]
     assert audit.counts == {"error": 1, "warning": 2, "note": 1}
@@ -147,7 +147,7 @@ AFTER = [
 
 
 def test_lines_of_a_report_can_be_pasted_in_their_order():
-    """A line that hits other groups behind those above it says to audit again."""
+    """A line that hits other groups after those above it is replaced by an advice."""
     for first, second, advice in AFTER:
         found = (
             Finding(code="DW001", paste=first),
@@ -194,7 +194,7 @@ def test_a_line_to_copy_is_whole_in_the_text():
 
 
 def test_names_are_neither_markup_nor_tags():
-    """What looks like markup of rich, or of HTML, is shown as it is."""
+    """Markup of rich, or of HTML, is shown as it is."""
     evil = "<script>[bold]x</script>"
     audit = Audit(
         target=evil,
@@ -210,7 +210,7 @@ def test_names_are_neither_markup_nor_tags():
 
 
 def test_every_code_has_a_whole_page():
-    """Each says what, why, how it is found, what to write, and the source."""
+    """Each has a title, why, how it is found, what to write, and the source."""
     wrong = [
         code
         for name, code in CODES.items()
@@ -248,13 +248,13 @@ def test_a_prefix_means_all_of_its_codes():
 
 def test_an_unknown_code_is_refused_with_the_nearest():
     """A code that no table has is an error that offers those that are near."""
-    asks = (
+    lookups = (
         resolve_code,
         lambda name: codes_of([name]),
         lambda name: Finding(code=name),
     )
-    for name, ask in product(("DW999", "", "WD001", "DW001x"), asks):
+    for name, look_up in product(("DW999", "", "WD001", "DW001x"), lookups):
         with pytest.raises(UnknownNameError) as raised:
-            ask(name)
+            look_up(name)
         assert raised.value.name == name.upper()
         assert all(each.startswith("DW") for each in raised.value.nearest)

@@ -1,4 +1,4 @@
-"""A change: what moved, and the number that truly keeps what it says it keeps."""
+"""A change: what moved, and the number that keeps what it is advised to keep."""
 
 import math
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_what_moved_and_what_keeps_it():
 
 
 def test_where_momentum_cannot_decay_as_fast_there_is_no_line():
-    """No number keeps the half-life, and the finding says so."""
+    """No number keeps the half-life, which the finding has as a value."""
     before = Run(lr=0.1, batch_size=8, dataset_size=8000)
     after = Run(lr=0.1, batch_size=800, dataset_size=8000, momentum=0.9)
     moved = found(audit_change(1e-2, "torch.SGD", before=before, after=after), "DW030")
@@ -70,8 +70,8 @@ def test_the_number_keeps_the_half_life(lrs, batches, decay, momenta, knob):
             kept = explain(number, knob, run=after).half_life["epochs"]
             assert kept == digits(then, rel=1e-9)
     moved = explain(decay, knob, run=after).half_life["epochs"]
-    is_told = any(each.code == "DW030" for each in audit.findings)
-    assert is_told is (abs(moved - then) > 0.05 * max(moved, then))
+    is_found = any(each.code == "DW030" for each in audit.findings)
+    assert is_found is (abs(moved - then) > 0.05 * max(moved, then))
 
 
 def test_a_move_of_less_than_a_twentieth_is_nothing_found():
@@ -94,7 +94,7 @@ def test_a_coupled_decay_keeps_its_penalty():
     assert [each.code for each in audit.findings] == ["DW030", "DW031"]
 
 
-def test_a_penalty_that_moves_is_told():
+def test_a_penalty_that_moves_is_found():
     """scikit-learn divides alpha by the minibatch: eight times that, alpha times 8."""
     before = Run(lr=0.1, batch_size=100, dataset_size=10_000, epochs=10)
     after = Run(lr=0.1, batch_size=800, dataset_size=10_000, epochs=10)
@@ -114,7 +114,7 @@ def test_a_longer_run_leaves_less():
     assert audit.exit_code == 0
 
 
-def test_another_kind_of_decay_is_told():
+def test_another_kind_of_decay_is_found():
     """From SGD to AdamW the number means another thing; the nearest is given.
 
     Into coupled Adam nothing is kept: the reason, and DW008 as a new finding.
@@ -139,8 +139,8 @@ def test_another_kind_of_decay_is_told():
     assert "AdamW" in found(audit, "DW033").values["instead"]
 
 
-def test_what_was_wrong_before_is_not_told_again():
-    """Only findings that the change brought, or made worse, are told."""
+def test_what_was_wrong_before_is_left_out():
+    """Only findings that the change brought, or made worse, are kept."""
     run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
     longer = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=6)
     audit = audit_change(0.1, "torch.AdamW", before=run, after=longer)
@@ -156,7 +156,7 @@ def test_what_was_wrong_before_is_not_told_again():
     assert (found(worse, "DW010").severity, worse.in_both) == ("warning", ())
 
 
-def test_facts_that_move_are_told_old_and_new():
+def test_facts_that_move_are_shown_old_and_new():
     """The header has both sides of a fact that moved, and one of one that stayed."""
     old = {"batch": "128", "epochs": "3", "warm-up": "5%"}
     new = {"batch": "256", "epochs": "3", "examples": "9"}
@@ -192,7 +192,7 @@ def test_groups_are_compared_one_by_one():
     assert groups == [f"{side} {n}" for side in ("before", "after") for n in range(3)]
 
 
-def test_what_is_not_compared_is_told():
+def test_what_is_not_compared_is_named():
     """The largest groups, where their number differs; none without a known knob."""
     before = Audit(target="a:b", table=(line_of("0", numbers=5), line_of("1")))
     after = Audit(target="a:c", table=(line_of("0", decay=0.4),))

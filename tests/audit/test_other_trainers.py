@@ -146,11 +146,12 @@ def test_a_file_may_have_dwindles_own_names(tmp_path):
     audit = audit_training_arguments(str(path))
     (line,) = audit.table
     run = {**facts, "schedule": "cosine", "decay_schedule": "cosine from 0.04 to 0.4"}
-    told = explain(0.04, "torch.AdamW", run=run)
-    assert (line.e_folds, line.half_life) == (told.e_folds, told.half_life)
+    explanation = explain(0.04, "torch.AdamW", run=run)
+    assert line.e_folds == explanation.e_folds
+    assert line.half_life == explanation.half_life
     (longer,) = audit_training_arguments(str(path), given={"steps": 1000}).table
-    told = explain(0.04, "torch.AdamW", run={**run, "steps": 1000})
-    assert longer.e_folds == told.e_folds
+    explanation = explain(0.04, "torch.AdamW", run={**run, "steps": 1000})
+    assert longer.e_folds == explanation.e_folds
     assert not any("Not read" in each for each in map(str, audit.unchecked))
     path.write_text("\n".join([*lines, "batchsize = 8"]))
     with pytest.raises(UnknownNameError) as raised:
@@ -215,7 +216,7 @@ def test_timm_moves_the_lr_once_in_an_epoch(write):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_timm_moves_the_lr_at_each_step_if_told_so(changed):
+def test_timm_moves_the_lr_at_each_step_where_the_file_has_it_so(changed):
     """With sched_on_updates its cosine goes on through the warm-up, step by step."""
     more = "sched_on_updates: true\nepochs: 90\nwarmup_epochs: 9\nmin_lr: 1e-4\nopt"
     given = {"epochs": 30, "lr": 1e-2, "dataset_size": 25_600}

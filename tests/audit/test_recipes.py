@@ -59,17 +59,17 @@ def test_recipes_are_alike_in_optimizer_and_network():
 
 
 def test_a_setting_far_from_all_recipes_gives_a_note():
-    """SGD that leaves half of a weight is told beside MobileNetV2's 1.17%."""
+    """SGD that leaves half of a weight is compared with MobileNetV2's 1.17%."""
     run = Run(lr=0.1, steps=60_000)
-    told = explain(1e-4, "torch.SGD", run=run)
-    note = recipe_finding(told, run, model=CONV, where="group 0")
+    explanation = explain(1e-4, "torch.SGD", run=run)
+    note = recipe_finding(explanation, run, model=CONV, where="group 0")
     assert (note.code, note.severity, note.where) == ("DW017", "note", "group 0")
     assert note.values["recipe"] == "MobileNetV2 on ImageNet"
     assert note.values["recipe_keeps"] == digits(0.0117, rel=0.01)
-    assert note.values["keeps"] == told.kept
+    assert note.values["keeps"] == explanation.kept
 
 
-# Of these there is nothing to say: the knob, its number, the run, the network.
+# Settings without a note: the knob, its number, the run, the network.
 NO_NOTES = {
     **{
         f"like recipes, {steps} steps": (
@@ -94,18 +94,18 @@ def test_a_setting_like_a_recipe_or_of_another_kind_gives_no_note():
     """Between recipes of its kind, or near one, or where no recipe is like it."""
     notes = {}
     for name, (knob, value, run, model) in NO_NOTES.items():
-        told = explain(value, knob, run=run)
-        assert told.e_folds is not None
-        notes[name] = recipe_finding(told, run, model=model)
+        explanation = explain(value, knob, run=run)
+        assert explanation.e_folds is not None
+        notes[name] = recipe_finding(explanation, run, model=model)
     assert not any(notes.values()), notes
 
 
 def test_recipes_themselves_are_within_practice():
-    """GPT-3's 1.2 runs are no mistake in a language model, and no word on an MLP."""
+    """GPT-3's 1.2 runs are no mistake in a language model; an MLP has no recipes."""
     run = Run(lr=6e-5, steps=93_750, schedule=Schedule(shape="cosine", final=0.1))
-    told = explain(0.1, "torch.AdamW", run=run)
-    assert is_within_practice(told, LM)
-    assert not is_within_practice(told, CONV)
-    assert not is_within_practice(told, None)
+    explanation = explain(0.1, "torch.AdamW", run=run)
+    assert is_within_practice(explanation, LM)
+    assert not is_within_practice(explanation, CONV)
+    assert not is_within_practice(explanation, None)
     # Of all of them GPT-NeoX decays least, by 0.08 e-folds.
     assert not is_within_practice(explain(0.02, "torch.AdamW", run=run), LM)

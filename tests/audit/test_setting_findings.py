@@ -93,8 +93,8 @@ def test_what_was_seen_is_in_the_values():
     assert found.values["limit"] == digits((1 - 0.9**0.5) ** 2 / 0.1, rel=1e-9)
 
 
-def test_the_line_has_the_knobs_own_word():
-    """A line for scikit-learn says alpha, as one types it there."""
+def test_the_line_has_the_name_of_the_knob():
+    """A line for scikit-learn has alpha, its name there."""
     knob = "sklearn.neural_network.MLPClassifier:sgd"
     run = Run(lr=0.1, momentum=0.0, **DATA)
     (found,) = findings_of_setting(knob, 50, run)
@@ -126,15 +126,15 @@ def test_what_was_not_checked_is_named():
 def test_the_row_of_the_table_is_the_explanation():
     """The table shows the numbers of dwindle explain."""
     run = Run(lr=1e-3, schedule=COSINE, **DATA)
-    told = explain(0.1, "torch.AdamW", run=run)
-    line = line_of_setting(told, run, group="0", parameters=3, numbers=30)
+    explanation = explain(0.1, "torch.AdamW", run=run)
+    line = line_of_setting(explanation, run, group="0", parameters=3, numbers=30)
     assert line.half_life["epochs"] == digits(69.3, rel=1e-3)  # ln 2/1e-4 steps
-    assert (line.lr, line.weight_decay, line.kept) == (1e-3, 0.1, told.kept)
+    assert (line.lr, line.weight_decay, line.kept) == (1e-3, 0.1, explanation.kept)
     assert (line.knob, line.run, line.dtype) == ("torch.optim.AdamW", run, "float32")
 
 
 def test_errors_of_a_setting_teach():
-    """A knob that nobody knows, or an impossible number, is refused with words."""
+    """A knob that nobody knows, or an impossible number, is refused by name."""
     with pytest.raises(UnknownNameError) as raised:
         findings_of_setting("torch.optim.AdamWW", 0.1, Run())
     assert "torch.optim.AdamW" in raised.value.nearest

@@ -66,7 +66,7 @@ RUNS = (
     # optim_args gives SGD its momentum.
     ({"optim": "sgd", "optim_args": "momentum=0.9, nesterov=true"}, {},
      {"momentum": 0.9, "nesterov": True}),
-    # A file of an own shape is read where one thing in it looks like arguments.
+    # A file of another layout is read where one table in it has arguments.
     ("model: x\ntrainer:\n  weight_decay: 0.3\n  learning_rate: 0.001\n", {},
      {"lr": 0.001}),
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_the_run_is_that_of_the_trainer(write):
 
 
 def test_numbers_that_are_texts_are_found_and_meant(write):
-    """YAML's 1e-3 is a text: an error, and audited as the number it looks like.
+    """YAML's 1e-3 is a text: an error, and audited as the number that it spells.
 
     Its line is a number to YAML: 5.0e-05, not 5e-05.
     """
@@ -105,7 +105,7 @@ def test_numbers_that_are_texts_are_found_and_meant(write):
 def test_nothing_decays_by_default(write):
     """A file without weight_decay decays nothing, and the line to write is there.
 
-    Where a decay that acts would be huge, the remedy says so and gives no line.
+    Where a decay that acts would be huge, the remedy has its number, and no line.
     """
     for text, line in {
         "learning_rate: 0.001\nmax_steps: 10000\n": "weight_decay: 0.347",
@@ -118,7 +118,7 @@ def test_nothing_decays_by_default(write):
 
 
 def test_a_decay_that_is_never_used_is_found(write):
-    """GaLore's groups and optim_args lose a weight decay without a word."""
+    """GaLore's groups and optim_args lose a weight decay silently."""
     for settings in (
         {"optim": "galore_adamw", "weight_decay": 0.1},
         {"optim": "lomo", "weight_decay": 0.1},
@@ -240,7 +240,7 @@ LONG = {
 
 
 def test_a_warm_up_that_is_longer_than_the_run_is_left_on_its_way(write):
-    """The lr gets as far as the run goes, whatever schedule would come after it."""
+    """The lr gets as far as the run goes, under any schedule behind the warm-up."""
     for (lr, decay, steps, warmup, shape), kept in LONG.items():
         settings = {"learning_rate": lr, "weight_decay": decay, "max_steps": steps}
         settings |= {"warmup_steps": warmup, "lr_scheduler_type": shape}
@@ -250,7 +250,7 @@ def test_a_warm_up_that_is_longer_than_the_run_is_left_on_its_way(write):
         assert 100 * line.kept == pytest.approx(kept, abs=0.005 if kept < 99 else 5e-6)
 
 
-def test_whatever_follows_the_warm_up_it_rises_as_far_as_the_run_goes(write):
+def test_every_schedule_rises_as_far_as_the_run_goes(write):
     """Every schedule with a warm-up has t/W of the lr at step t."""
     others = {
         "constant": lambda _: 1e-3,

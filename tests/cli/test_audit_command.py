@@ -68,7 +68,7 @@ def test_facts_and_devices_reach_the_file(capsys):
 
 
 def test_only_selected_codes_are_said_to_be_unchecked(capsys):
-    """Without facts DW011 is not checked: told, but not to who asked for DW001."""
+    """Without facts DW011 is not checked: named, but not where DW001 was selected."""
     line = "audit args.json"
     assert "DW011" in run(line, capsys)[1]
     assert "DW011" not in run(f"{line} --select DW001", capsys)[1]
@@ -95,7 +95,7 @@ def test_a_change_shows_its_facts_and_what_it_leaves_out(capsys):
 
 
 def test_a_change_of_facts_or_between_files(capsys):
-    """before:after beside one file, and two files, say what the change does."""
+    """before:after beside one file, and two files, show what the change does."""
     line = "args.json --dataset-size 1281167 --batch-size 256:2048"
     document = audited(line, capsys, 1)
     assert codes(document) == ["DW030", "DW010", "DW031"]
@@ -151,7 +151,7 @@ def test_the_path_is_left_as_it_was():
 
 
 def test_one_page_and_all_pages(capsys):
-    """--explain tells one code whole, or lists all of them; as JSON too."""
+    """--explain prints one code whole, or lists all of them; as JSON too."""
     out = shown("--explain dw009", capsys, 0)
     page = CODES["DW009"]
     assert [

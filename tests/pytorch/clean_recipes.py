@@ -88,8 +88,8 @@ def head_alone(build, head):
 
 def sgd(lr, decay, momentum=0.9, **more):
     """One group: all parameters decay, norms and biases too."""
-    words = {"lr": lr, "weight_decay": decay, "momentum": momentum, **more}
-    return lambda model: torch.optim.SGD(model.parameters(), **words)
+    options = {"lr": lr, "weight_decay": decay, "momentum": momentum, **more}
+    return lambda model: torch.optim.SGD(model.parameters(), **options)
 
 
 def adamw(lr, decay, betas=(0.9, 0.999), also=()):
@@ -99,10 +99,10 @@ def adamw(lr, decay, betas=(0.9, 0.999), also=()):
     )
 
 
-def of_trained(kind, **words):
+def of_trained(kind, **options):
     """Those that are not frozen, in one group."""
     return lambda model: kind(
-        [p for p in model.parameters() if p.requires_grad], **words
+        [p for p in model.parameters() if p.requires_grad], **options
     )
 
 
@@ -203,7 +203,7 @@ RECIPES = [
           steps_at(150, 225)),
     Clean("MobileNetV2", "torchvision, references/classification, MobileNetV2",
           cnn, sgd(0.045, 4e-5), images(256, 300), steps_of(1, 0.98)),
-    # 250 steps are an epoch, whatever the data.
+    # 250 steps are an epoch, of any data.
     Clean("nnU-Net", "Isensee et al. 2021 (1809.10486), nnUNetTrainer",
           segmenter, sgd(0.01, 3e-5, 0.99, nesterov=True),
           images(2, 1000, dataset_size=500),

@@ -78,12 +78,12 @@ UNDER_ADAMW = [
     ("DW011", "half an epoch", mlp, {"weight_decay": 1.0}, EPOCHS),
     ("DW024", "all of a weight", mlp, {"lr": 0.1, "weight_decay": 12.0}, None),
 ]  # fmt: skip
-for code_, name_, build_, words_, run_ in UNDER_ADAMW:
+for code_, name_, build_, options_, run_ in UNDER_ADAMW:
 
     @fault(code_, name_)
-    def _(build=build_, words=words_, run=run_):
+    def _(build=build_, options=options_, run=run_):
         model = build()
-        return Program(model, adamw(model, **words), run=run)
+        return Program(model, adamw(model, **options), run=run)
 
 
 TORCHS = torch.optim
@@ -106,23 +106,23 @@ UNDER_OTHERS = [
     ("DW041", "the fourth argument", mlp, 0.01, TORCHS.AdamW, {"lr": 1e-3, "eps": 0.1}),
 ]  # fmt: skip
 LONG = Run(steps=50_000, schedule=COSINE)
-for code_, name_, build_, decay_, kind_, words_ in UNDER_OTHERS:
+for code_, name_, build_, decay_, kind_, options_ in UNDER_OTHERS:
 
     @fault(code_, name_)
-    def _(build=build_, decay=decay_, kind=kind_, words=words_, code=code_):
+    def _(build=build_, decay=decay_, kind=kind_, options=options_, code=code_):
         model = build()
-        optimizer = kind(grouped(model, decay), **words)
+        optimizer = kind(grouped(model, decay), **options)
         return Program(model, optimizer, run=LONG if code == "DW026" else None)
 
 
-def planted(code, build=mlp, **words):
+def planted(code, build=mlp, **options):
     """Plant a fault into a model and its AdamW once both are there."""
 
     def add(plant):
         @fault(code, plant.__name__.replace("_", " "))
         def _():
             model = build()
-            optimizer = adamw(model, **words)
+            optimizer = adamw(model, **options)
             return Program(model, optimizer, plant(model, optimizer))
 
     return add

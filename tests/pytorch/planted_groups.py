@@ -17,7 +17,7 @@ SHORT = Run(batch_size=128, dataset_size=50_000, epochs=3)
 
 
 class Net(nn.Module):
-    """Three stages of one kind, whose matrices may have groups of their own."""
+    """Three stages of one kind, whose matrices may have separate groups."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ PROGRAMS |= {name: partial(staged, name) for name in STAGES}
 
 @program
 def two_decays():
-    """A backbone and a head with decays of their own, biases among them."""
+    """A backbone and a head with a decay each, biases among them."""
     net = Net()
     groups = [
         {"params": [*net.stem.parameters(), *net.denorm_proj.parameters()]},
@@ -165,7 +165,7 @@ def two_rmsprops():
 
 @program
 def fused_options():
-    """All in one group of SGD, with options that nobody should lose."""
+    """All in one group of SGD, with options that no line may lose."""
     model = cnn()
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
@@ -206,15 +206,15 @@ def resting_group():
 
 
 @program
-def spared_by_a_word():
+def spared_by_a_name():
     """A list of names with norm in it spares a matrix."""
     net = Net()
-    words = ("bias", "norm")
+    spared = ("bias", "norm")
     named = list(net.named_parameters())
     groups = [
-        {"params": [p for n, p in named if not any(w in n for w in words)]},
+        {"params": [p for n, p in named if not any(w in n for w in spared)]},
         {
-            "params": [p for n, p in named if any(w in n for w in words)],
+            "params": [p for n, p in named if any(w in n for w in spared)],
             "weight_decay": 0.0,
         },
     ]

@@ -1,4 +1,4 @@
-"""Optimizers and a norm of somebody's own, which are not what their names say."""
+"""Third-party optimizers and a norm, which do not do what their names promise."""
 
 import torch
 from pytorch.planted_optimizers import EachWeight
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class RmsNorm(nn.Module):
-    """A norm that torch does not know, under a name of its own."""
+    """A norm that torch does not know, under a new name."""
 
     def __init__(self, width):
         super().__init__()
@@ -17,7 +17,7 @@ class RmsNorm(nn.Module):
 
 
 class SilentAdam(torch.optim.Adam):
-    """Called Adam, and decouples without an option that says so."""
+    """Called Adam, and decouples without an option for it."""
 
     def __init__(self, params, lr=1e-3, weight_decay=0.0):
         super().__init__(params, lr=lr, weight_decay=weight_decay)
@@ -71,7 +71,7 @@ class FillingSgd(torch.optim.SGD):
 
 
 class FixedDecay(EachWeight):
-    """Takes its weight_decay off at every step, whatever the lr."""
+    """Takes its weight_decay off at every step, at any lr."""
 
     def move(self, group, weight):
         """Decay, then descend."""

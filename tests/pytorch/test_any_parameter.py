@@ -59,7 +59,7 @@ class Model(nn.Module):
 
 @of_every_pair
 def test_a_matrix_is_probed_and_audited_beside_it(kind, other):
-    """AdamW and SGD take lr·weight_decay, 0.002 of a step, whatever else is there."""
+    """AdamW and SGD take lr·weight_decay, 0.002 of a step, beside any parameter."""
     model = Model(other)
     optimizer = KINDS[kind](model.parameters())
     group = probe(optimizer).groups[0]
@@ -71,7 +71,7 @@ def test_a_matrix_is_probed_and_audited_beside_it(kind, other):
 
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_probe_of_it_alone(other):
-    """Without a matrix it is told by itself."""
+    """Without a matrix it is probed by itself."""
     group = probe(KINDS["AdamW"]([Model(other).other])).groups[0]
     assert group.half_life_steps == digits(math.log(2) / 0.002, rel=2e-3)
     assert group.decouples
@@ -135,7 +135,7 @@ def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
     optimizer.param_groups[1][name] = value
     constant = {"half_life": "10 steps", "schedule": "constant"}
     place = f"{name} of group 1"
-    asks = [
+    calls = [
         (place, lambda: probe(optimizer)),
         (place, lambda: DecayController(optimizer, **constant)),
         (place, lambda: DecayController(optimizer, penalty=0.1)),
@@ -143,8 +143,8 @@ def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
     # A decay that is a text is a finding of the audit, and one of None counts as 0.
     if isinstance(value, float) or (name, value) == ("lr", "1e-3"):
         there = f'optimizer.param_groups[1]["{name}"]'
-        asks.append((there, lambda: audit(model, optimizer, run=Run(steps=10))))
-    for where, ask in asks:
+        calls.append((there, lambda: audit(model, optimizer, run=Run(steps=10))))
+    for where, call in calls:
         with pytest.raises(RangeError) as raised:
-            ask()
+            call()
         assert raised.value.name == where

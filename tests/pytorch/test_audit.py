@@ -197,7 +197,7 @@ def test_a_wrapped_model_is_its_model():
         assert audit(wrapped, optimizer, example=images).findings == plain.findings
 
 
-def test_notes_tell_sizes_that_are_no_faults():
+def test_sizes_that_are_no_faults_are_notes():
     """A rounded rate, a decay without half-life and a far recipe are notes."""
     model = mlp()
     optimizer = adamw(model, lr=1e-5, weight_decay=0.01)
@@ -209,7 +209,7 @@ def test_notes_tell_sizes_that_are_no_faults():
 
 
 def test_what_is_not_known_is_named():
-    """Without facts of the run, a Run or a mapping, what was not checked is said."""
+    """Without facts of the run, a Run or a mapping, what was not checked is named."""
     model = mlp()
     found = audit(model, adamw(model))
     assert unchecked(found) == {"DW010", "DW011"}
@@ -274,7 +274,7 @@ def test_memory_that_two_weights_share_in_part_is_found():
 
 
 def test_a_name_and_a_rule_may_both_be_wrong():
-    """Called AdamW, coupled like Adam: what it does is told beside what it promises.
+    """Called AdamW, coupled like Adam: both its decay and its name are findings.
 
     Without momentum SGD's penalty decouples by itself; that breaks no promise.
     """

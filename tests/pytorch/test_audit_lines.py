@@ -1,4 +1,4 @@
-"""The line that a finding says is Python, and once it has run the finding is gone."""
+"""The line of a finding is Python, and once it has run the finding is gone."""
 
 import warnings
 from itertools import product
@@ -40,7 +40,7 @@ def test_a_line_writes_what_was_typed():
 
 
 def test_a_line_keeps_learning_rates_of_layers():
-    """Groups with lrs of their own are split, not thrown away."""
+    """Groups with an lr each are split, not thrown away."""
     model = mlp()
     groups = [
         {"params": model[0].parameters(), "lr": 1e-4},
@@ -51,9 +51,9 @@ def test_a_line_keeps_learning_rates_of_layers():
     line = next(each for each in found if each.code == "DW001").line
     assert "groups=optimizer.param_groups" in line
     mended = after(line, model, optimizer=optimizer)["optimizer"]
-    told = {group["lr"]: group["weight_decay"] for group in mended.param_groups[::-1]}
-    assert set(told) == {1e-4, 1e-3}
-    assert max(told.values()) == 0.1
+    decays = {group["lr"]: group["weight_decay"] for group in mended.param_groups[::-1]}
+    assert set(decays) == {1e-4, 1e-3}
+    assert max(decays.values()) == 0.1
 
 
 def test_numbers_advised_are_the_numbers_of_the_run():
@@ -81,7 +81,7 @@ def test_places_in_a_row_are_a_range():
         assert {place for _, place, _ in line.sets} == set(at)
 
 
-def test_a_group_that_is_held_is_not_told_to_decay():
+def test_a_group_that_is_held_is_not_advised_to_decay():
     """A controller has set the knob to 0 and decays itself: that is no fault."""
     model = mlp()
     optimizer = torch.optim.RMSprop(grouped(model, 1e-4), lr=1e-3)
@@ -97,16 +97,16 @@ def test_a_group_that_is_held_is_not_told_to_decay():
 
 @pytest.mark.parametrize("schedule", ["follow-lr", "constant", "lr-squared"])
 def test_a_half_life_that_is_held_is_judged(schedule):
-    """A controller that asks for too much or too little is told like a knob."""
+    """A controller that holds too much or too little is a finding like a knob."""
     model = mlp()
     optimizer = torch.optim.SGD(grouped(model, 1e-4), lr=1e-3, momentum=0.9)
-    asked = {"100000 steps": ["DW010"], "1 steps": ["DW011"], "1000 steps": []}
-    for half_life, expected in asked.items():
+    codes = {"100000 steps": ["DW010"], "1 steps": ["DW011"], "1000 steps": []}
+    for half_life, expected in codes.items():
         controller = DecayController(optimizer, half_life=half_life, schedule=schedule)
         there = audit(model, optimizer, run=RUN)
-        told = [each for each in there.findings if each.severity != "note"]
-        assert [each.code for each in told] == expected
-        assert all("DecayController(optimizer, half_life=" in f.line for f in told)
+        failing = [each for each in there.findings if each.severity != "note"]
+        assert [each.code for each in failing] == expected
+        assert all("DecayController(optimizer, half_life=" in f.line for f in failing)
         (held, *_) = there.table
         steps = controller.half_life_steps
         assert (held.is_held, held.half_life["steps"]) == (True, pytest.approx(steps))

@@ -80,7 +80,7 @@ def test_the_number_that_was_meant_is_looked_for():
         assert [each.values["tensors"][0] for each in found] == expected
         assert all(each.severity == "warning" for each in found)
         assert all(each.values["meant"] == meant for each in found)
-    # Where it is nowhere, DW021 does not ask for a half-life.
+    # Where it is nowhere, DW021 does not advise a half-life.
     model = mlp()
     none = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     found = audit(model, none, weight_decay=0.05).findings
@@ -109,8 +109,8 @@ def test_a_group_at_lr_0_beside_others_rests():
     assert not any("--lr" in text for text in found.unchecked)
 
 
-def test_frozen_parameters_are_said_and_neither_judged_nor_counted():
-    """A leaf that asks for no gradient is not stepped: no DW008 on it."""
+def test_frozen_parameters_are_named_and_neither_judged_nor_counted():
+    """A leaf that requires no gradient is not stepped: no DW008 on it."""
     model = nn.Linear(4, 2, bias=False).requires_grad_(requires_grad=False)
     optimizer = torch.optim.Adam([{"params": [model.weight], "weight_decay": 0.01}])
     found = audit(model, optimizer, run=RUN)
@@ -194,7 +194,7 @@ def test_what_is_no_number_in_a_group_is_refused_by_name():
 
 
 def test_a_weight_decay_of_none_is_no_number():
-    """One group says None: the next step fails, and its line makes a number of it."""
+    """One group has None: the next step fails, and its line makes a number of it."""
     model = mlp()
     groups = grouped(model, 0.1)
     groups[1]["weight_decay"] = None
@@ -224,7 +224,7 @@ class _Corrected(EachWeight):
 
 
 def test_a_share_that_goes_with_the_square_of_the_lr_is_judged_so():
-    """At its peak it is lr·weight_decay of a weight: another lr tells them apart."""
+    """At its peak it is lr·weight_decay of a weight: another lr separates them."""
     model = mlp()
     row = audit(model, _Corrected(grouped(model, 0.01), lr=0.1), run=RUN).table[0]
     assert row.knob == "timm.adamc"
@@ -255,8 +255,8 @@ def test_biases_of_a_bare_recurrent_network_under_sgd_are_a_note():
     assert found.severity == "warning"
 
 
-def test_a_doubled_parameter_is_not_told_again_as_a_decay_without_half_life():
-    """DW005 says what happens; once each is listed once, sizes are checked."""
+def test_a_doubled_parameter_is_not_found_again_as_a_decay_without_half_life():
+    """DW005 is the finding; once each is listed once, sizes are checked."""
     net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=0.1)
     sgd.param_groups.append({**sgd.param_groups[0], "params": [net[0].weight]})

@@ -1,4 +1,4 @@
-"""Audits of programs with a scheduler, a controller, or facts of their own."""
+"""Audits of programs with a scheduler, a controller, or given facts."""
 
 import pytest
 import torch
@@ -77,14 +77,14 @@ def test_a_penalty_that_is_held_is_not_judged_as_a_half_life():
     held.remove()
 
 
-def test_facts_that_the_program_tells_too_are_named():
-    """Beside those of the program an lr is not used, a schedule is; both are said."""
+def test_facts_that_the_program_has_too_are_named():
+    """Beside those of the program an lr is not used, a schedule is; both are named."""
     model, run = mlp(), Run(lr=0.5, steps=8000, schedule=Schedule(shape="linear"))
     optimizer = adamw(model)
     scheduler = CosineAnnealingLR(optimizer, 8000)
-    told = set(audit(model, optimizer, scheduler=scheduler, run=run).unchecked)
+    with_both = set(audit(model, optimizer, scheduler=scheduler, run=run).unchecked)
     same = Run(lr=1e-3, steps=8000, schedule=Schedule(shape="linear"))
-    more = sorted(told - set(audit(model, optimizer, run=same).unchecked))
+    more = sorted(with_both - set(audit(model, optimizer, run=same).unchecked))
     assert ["lr" in text for text in more] == [True, False]
     assert [scheduler_name(scheduler) in text for text in more] == [False, True]
 
@@ -95,7 +95,7 @@ def _adam(run=None):
     return of(audit(model, adam, run=run), "DW008")
 
 
-def test_the_number_instead_of_a_coupled_one_says_what_it_is():
+def test_the_number_instead_of_a_coupled_one_is_explained():
     """AdamW's default without facts; with the length of the run a half-life."""
     bare, known = _adam(), _adam(Run(steps=1000))
     assert (bare.case, bare.values["start"]) == ("start", 0.01)
@@ -116,8 +116,8 @@ def test_a_padding_row_decays_under_a_coupled_adam_too():
     assert norm == pytest.approx(float(model.wte.weight[0].detach().norm()))
 
 
-def test_an_lr_that_is_0_all_along_decays_nothing_whatever_its_peak_would():
-    """Neither runs nor epochs are told; groups that decay keep a finding of their own.
+def test_an_lr_that_is_0_all_along_decays_nothing_at_any_peak():
+    """Neither runs nor epochs are values; groups that decay keep a separate finding.
 
     At its peak lr the first would halve within an epoch, and the third keeps its lr:
     its half-life is ln 2 / 2.5e-5 of 3,600 steps.

@@ -26,9 +26,9 @@ LONG = {"BERT-base", "GPT-3-175B", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
 def test_a_published_recipe_is_no_warning(recipe):
     """Notes may be found in it; nothing that would fail a check."""
     found = recipe.build().audited()
-    told = [(each.code, each.evidence) for each in found.findings]
-    assert found.exit_code == 0, (recipe.source, told)
-    assert "DW017" not in [code for code, _ in told]
+    shown = [(each.code, each.evidence) for each in found.findings]
+    assert found.exit_code == 0, (recipe.source, shown)
+    assert "DW017" not in [code for code, _ in shown]
 
 
 def _of(found, code):
@@ -57,7 +57,7 @@ def test_each_group_is_judged_by_its_own_half_life():
     assert runs == [digits(3.94, rel=1e-3), digits(39.4, rel=1e-3)]
 
 
-def test_groups_of_one_finding_say_how_far_they_are_apart():
+def test_groups_of_one_finding_have_its_least_and_most():
     """Two groups of 12 and 39 runs share a note, which names both."""
     (note,) = two_layers(1e-5, 3e-5, steps=35_190).findings
     assert (note.severity, note.values["groups"]) == ("note", (0, 1))
@@ -98,7 +98,7 @@ def test_a_decayed_bias_is_a_note_where_a_recipe_has_it():
     assert severity(torch.optim.AdamW, cnn(), run, lr=0.1) == "warning"
 
 
-def test_layers_tell_the_kind_of_a_network():
+def test_layers_show_the_kind_of_a_network():
     """Convolutions, attention and embeddings; what has them all is of no kind."""
     recurrent = nn.ModuleList([nn.Embedding(4, 2), nn.GRU(2, 2)])
     for model, network in (

@@ -189,7 +189,7 @@ def test_what_is_found_can_be_scaled(build):
 
 
 def test_an_example_has_arguments_by_name_or_by_place():
-    """A mapping, or a tuple; what the model says of another is in the error."""
+    """A mapping, or a tuple; the model's own message on another is in the error."""
     assert flowing(cnn(), {"input": IMAGES}) == flowing(cnn(), (IMAGES,))
     with pytest.raises(RangeError) as raised:
         flowing(cnn(), torch.randn(2, 2))

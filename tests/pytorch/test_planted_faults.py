@@ -41,7 +41,7 @@ BROUGHT = {
     "DW009": {"DW021", "DW040"},
     "DW008": {"DW017"},
 }
-# What they say to do is no line that a test could run here.
+# Their remedy is no line that a test could run here.
 WITHOUT_A_LINE = {"DW024", "DW026", "DW029"}
 IGNORED = {"params", "param_names", "decay_scale", "initial_lr"}
 
@@ -122,7 +122,7 @@ def out_of_place(found, program, before, after):
 
 def left_wrong(found, listed, left):
     """Return what is still found, or found anew, after a line has run."""
-    # DW016 finds nothing wrong, and its line says what goes with another lr.
+    # DW016 finds nothing wrong, and its line is for another lr.
     there = [each for each in left if each.code != "DW016"]
     same = {each.code for each in there if (each.code, each.where) == place(found)}
     brought = BROUGHT.get(found.code, set()) | {"DW014"}
@@ -193,9 +193,9 @@ REPORTS = PROGRAMS | {
 }
 
 
-def asked_of_each_line(lines, build, start):
+def set_by_each_line(lines, build, start):
     """Return (decays that lines set, one by one; options moved out of their place)."""
-    asked, wrong = {}, {}
+    set_by_lines, wrong = {}, {}
     for found in lines:
         program = build()
         before = options(program)
@@ -204,8 +204,8 @@ def asked_of_each_line(lines, build, start):
             wrong[found.code] = out
         for parameter, number in decay_of(after).items():
             if number != start.get(parameter):
-                asked.setdefault(parameter, set()).add(number)
-    return asked, wrong
+                set_by_lines.setdefault(parameter, set()).add(number)
+    return set_by_lines, wrong
 
 
 BUILDERS = {str(fault): fault.build for fault in FAULTS} | REPORTS
@@ -216,28 +216,28 @@ BUILDERS = {str(fault): fault.build for fault in FAULTS} | REPORTS
     [REPORTS, pytest.param(BUILDERS, marks=pytest.mark.full)],
     ids=["groups", "all"],
 )
-def test_all_lines_of_a_report_in_their_order_do_what_each_asks(reports):
+def test_all_lines_of_a_report_in_their_order_do_what_each_does_alone(reports):
     """A decay that one line sets is there at the end, and no other one is moved."""
     wrong = {}
     for name, build in reports.items():
         program = build()
         found = {each.line: each for each in program.audited().findings if each.line}
         lines, start = list(found.values()), decay_of(program)
-        asked, out = asked_of_each_line(lines, build, start)
+        set_by_lines, out = set_by_each_line(lines, build, start)
         wrong |= {(name, code): each for code, each in out.items()}
         if any(each.paste.holds for each in lines):
             continue  # a controller takes all numbers over
         for each in lines:
             program = pasted(each, program)
         for parameter, number in decay_of(program).items():
-            # Biases and gains stop to decay, whatever number their group gets.
-            wanted = asked.get(parameter) or {start[parameter]}
+            # Biases and gains stop decaying, whichever number their group gets.
+            wanted = set_by_lines.get(parameter) or {start[parameter]}
             if number not in ({"0.0"} if "0.0" in wanted else wanted):
                 wrong[name, parameter] = number, wanted
     assert wrong == {}
 
 
-def test_a_line_behind_a_split_says_to_audit_again():
+def test_behind_a_split_the_remedy_is_to_audit_again():
     """Its place counts the groups from before; alone it has its own line."""
     there = by_layers().audited()
     (first, *_), last = there.findings, there.findings[-1]

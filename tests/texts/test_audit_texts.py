@@ -54,11 +54,11 @@ def test_every_code_says_what_it_found(snapshot):
     """Evidence and remedy of every case of every code, with all of its values."""
     texts = {}
     for code, record in CODES.items():
-        for case, said in record.cases.items():
+        for case, templates in record.cases.items():
             found = Finding(
                 code=code,
                 case=case,
-                values=values_of((*said.evidence, *said.remedy)),
+                values=values_of((*templates.evidence, *templates.remedy)),
             )
             texts[f"{code} {case}".strip()] = [
                 f"{found.severity}: {found.title}",

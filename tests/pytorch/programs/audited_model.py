@@ -31,7 +31,7 @@ def all_of_it(net):
     return torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.1)
 
 
-def told(net, optimizer):
+def audited(net, optimizer):
     found = audit(net, optimizer, example=IDS, target="a model")
     return found.as_dict()
 
@@ -41,14 +41,14 @@ def trained(net):
     optimizer = all_of_it(net)
     net(IDS).square().mean().backward()
     optimizer.step()
-    return told(net, optimizer)
+    return audited(net, optimizer)
 
 
 def too_early():
     """The optimizer holds what the model was before it was sharded."""
     net = model()
     optimizer = all_of_it(net)
-    return told(sharded(net), optimizer)
+    return audited(sharded(net), optimizer)
 
 
 def seen():
