@@ -140,7 +140,7 @@ class Audit(Plain):
         closing = list(self.unchecked)
         if self.findings:
             code = self.findings[0].code
-            closing.append(f"dwindle audit --explain {code} says why it matters.")
+            closing.append(f"dwindle audit --explain {code} prints why it matters.")
         parts += [Line(text=text, style="dim", indent=2) for text in closing]
         return Sheet(parts=[*parts, ""])
 

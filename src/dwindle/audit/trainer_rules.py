@@ -94,7 +94,7 @@ def _deepspeed(reading: Reading, flat: Flat) -> Reading:
     name = reading.schedule.casefold().replace("_", "")
     if name in {"warmuplr", "warmupdecaylr"}:
         key = "scheduler.params.warmup_max_lr"
-        note = f"The scheduler sets the lr: {key} counts, 0.001 where it is not there."
+        note = f"The scheduler sets the lr: {key} counts, or 0.001 without it."
         lr = number_in(flat.get(key, 0.001))
         reading = replace(reading, lr=lr, lr_key=key, unchecked=(note,))
     if name not in {"warmuplr", "warmupdecaylr", "warmupcosinelr"}:
