@@ -48,14 +48,14 @@ def claims(request: pytest.FixtureRequest) -> Iterator[dict[str, Claim]]:
         yield {claim.id: claim for _, claim in check_claims()}
 
 
-def test_all_six_claims_are_checked_and_come_out_as_mathematics_says(
+def test_all_six_claims_are_checked_and_agree_with_mathematics(
     claims: dict[str, Claim],
 ) -> None:
     """Six claims, in order, each with the verdict that algebra predicts."""
     assert {name: claim.verdict for name, claim in claims.items()} == EXPECTED_VERDICTS
 
 
-def test_every_claim_says_whose_it_is_how_it_was_checked_and_a_number(
+def test_every_claim_has_whose_it_is_how_it_was_checked_and_a_number(
     claims: dict[str, Claim],
 ) -> None:
     """No column of the table of claims is ever empty; rows fit their header."""
@@ -68,7 +68,7 @@ def test_every_claim_says_whose_it_is_how_it_was_checked_and_a_number(
 
 
 def test_the_factor_two_is_measured_and_not_assumed() -> None:
-    """λ/2 Σ w² has the gradient λw: the same measurement then says 1."""
+    """λ/2 Σ w² has the gradient λw: the same measurement then gives 1."""
     half = factor_two.gradient_over_decay(lambda w: factor_two.askers_penalty(w) / 2)
     assert half == pytest.approx(1, abs=1e-12)  # rounding of 100 float64 divisions
 
@@ -77,7 +77,7 @@ def test_the_factor_two_is_measured_and_not_assumed() -> None:
 def test_the_measured_shrink_is_the_slow_root(
     reading: factor_two.LambdaReading,
 ) -> None:
-    """One step of the real optimizer takes off what the slow root says."""
+    """One step of the real optimizer takes off what the slow root computes."""
     decay = reading.lr * reading.weight_decay
     roots = np.roots([1, -(1 + reading.momentum - decay), reading.momentum])
     # 300 steps leave 0.9^300 = 2e-14 of the fast root.
@@ -87,7 +87,7 @@ def test_the_measured_shrink_is_the_slow_root(
 
 
 @pytest.mark.parametrize("normalization", ["none", "layer-mean", "global-mean"])
-def test_undriven_weights_decay_by_the_coefficient_of_their_layer(
+def test_weights_without_gradient_decay_by_the_coefficient_of_their_layer(
     normalization: str,
 ) -> None:
     """2·lr·λ·c per step, c the first layer's factor, in a real training."""
@@ -131,7 +131,7 @@ def test_a_wrong_share_of_the_penalty_does_not_add_up() -> None:
     assert right < 1e-12  # four float64 sums
 
 
-def test_a_wrong_penalty_is_told_apart_by_the_convex_check() -> None:
+def test_the_convex_check_detects_a_wrong_penalty() -> None:
     """Full-batch training finds scikit-learn's minimum only with the right C."""
     samples = read_digits(600)
     how = dataclasses.replace(convex.FULL_BATCH, epochs=500)
@@ -150,7 +150,7 @@ def test_the_minibatch_verdict_follows_from_its_two_numbers() -> None:
 
 
 def test_the_penalty_at_the_start_is_that_of_he_normal_weights() -> None:
-    """Σ w² of a fresh layer is about twice its units, whatever its inputs."""
+    """Σ w² of a fresh layer is about twice its units, for any number of inputs."""
     network = build_network((64, 256, 256, 10), seed=0)
     for weight, units in zip(matrices(network), (256, 256, 10), strict=True):
         expected, count = 2 * units, weight.numel()

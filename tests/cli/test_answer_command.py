@@ -52,7 +52,7 @@ def test_an_answer_has_claims_and_studies_and_is_read_again(tmp_path, capsys):
     (axis,) = found["axes"]
     assert [cell["value"] for cell in axis["cells"]] == [48, 96, 192]
     assert found["trials"]["ok"] >= 3 * 3 * 8
-    # Of the claims' own cells, a study this small can tell nothing: one sentence.
+    # A study this small decides nothing about the claims: one sentence.
     assert answered["headline"].startswith(("Yes", "No", "Undecided"))
     stored, page = read_study(tmp_path / "small.db"), tmp_path / "report.html"
     assert stored.complete
@@ -69,14 +69,14 @@ def test_an_answer_has_claims_and_studies_and_is_read_again(tmp_path, capsys):
     assert str(page) in err
 
 
-def test_the_full_answer_asks_what_it_should() -> None:
+def test_the_full_answer_varies_what_it_should() -> None:
     """SGD and AdamW over six quantities of scale, the asker's proposal over width."""
     six = {"width", "depth", "batch_size", "dataset_size", "epochs", "lr"}
-    asked = {
+    varied = {
         (spec.optimizer.name, spec.normalization): {axis.axis for axis in spec.axes}
         for spec in studies.FULL.values()
     }
-    assert asked == {
+    assert varied == {
         ("sgd", "none"): six,
         ("adamw", "none"): six,
         ("sgd", "layer-mean"): {"width"},

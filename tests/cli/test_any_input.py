@@ -1,4 +1,4 @@
-"""Whatever is typed, a person gets an answer or words: never a failure of ours."""
+"""Any command line prints an answer or an error text, and never fails internally."""
 
 import contextlib
 import io
@@ -59,10 +59,10 @@ def _facts(*, texts_of, may_change):
     def words_of(fact):
         text = texts_of(fact)
         change = st.tuples(text, text).map(":".join) if may_change else text
-        return st.one_of(text, change).map(lambda said: f"{fact.name}={said}")
+        return st.one_of(text, change).map(lambda typed: f"{fact.name}={typed}")
 
     def with_course(facts):
-        # Without these three there is no run, and what it sums to is not asked.
+        # Without these three there is no run, and nothing is summed.
         more = [fact for fact in FACTS if fact.name in COURSE and fact not in facts]
         return st.sampled_from(([], more)).map(lambda added: [*facts, *added])
 
@@ -122,7 +122,7 @@ def _in_time():
         signal.signal(signal.SIGALRM, before)
 
 
-def _said(words):
+def _run_line(words):
     """Return exit code, stdout and stderr of one line, which has some seconds."""
     out, err = io.StringIO(), io.StringIO()
     streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
@@ -134,13 +134,13 @@ def _said(words):
 # There are more kinds of lines than examples of an ordinary law.
 @settings(max_examples=3 * settings.default.max_examples)
 @given(words=st.one_of(POSSIBLE_LINES, ANY_LINES), as_json=st.booleans())
-def test_any_line_is_answered_or_told(words, *, as_json):
-    """Any knob, value and facts give an answer (0) or words (2), never a fault (3).
+def test_any_line_is_answered_or_refused(words, *, as_json):
+    """Any knob, value and facts give an answer (0) or an error (2), never a fault (3).
 
     With --json stdout is one document, strictly JSON, also for what is refused.
     """
-    code, shown, told = _said([*words, *["--json"] * as_json])
-    assert code in (0, 2), told
+    code, shown, err = _run_line([*words, *["--json"] * as_json])
+    assert code in (0, 2), err
     if as_json:
         document = json.loads(shown, parse_constant=lambda name: {}[name])
         assert ("error" in document) is (code == 2)
@@ -150,7 +150,7 @@ def test_any_line_is_answered_or_told(words, *, as_json):
 
 @given(words=st.lists(st.text(max_size=8), max_size=4))
 def test_any_words_end_in_words(words):
-    """Words that mean nothing end with 2 and a sentence, or ask for help."""
-    code, shown, told = _said(words)
+    """Words that mean nothing end with 2 and a sentence, or print the help."""
+    code, shown, err = _run_line(words)
     assert code in (0, 2)
-    assert shown or told
+    assert shown or err

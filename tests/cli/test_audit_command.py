@@ -67,8 +67,8 @@ def test_facts_and_devices_reach_the_file(capsys):
     assert sharp["groups"][0]["lr"] == 0.01
 
 
-def test_only_selected_codes_are_said_to_be_unchecked(capsys):
-    """Without facts DW011 is not checked: named, but not where DW001 was selected."""
+def test_only_selected_codes_are_listed_as_unchecked(capsys):
+    """Without facts DW011 is listed as unchecked, unless it was not selected."""
     line = "audit args.json"
     assert "DW011" in run(line, capsys)[1]
     assert "DW011" not in run(f"{line} --select DW001", capsys)[1]
@@ -151,7 +151,7 @@ def test_the_path_is_left_as_it_was():
 
 
 def test_one_page_and_all_pages(capsys):
-    """--explain prints one code whole, or lists all of them; as JSON too."""
+    """--explain prints one code in full, or lists all of them; as JSON too."""
     out = shown("--explain dw009", capsys, 0)
     page = CODES["DW009"]
     assert [

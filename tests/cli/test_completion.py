@@ -21,8 +21,8 @@ OFFERED = {
     "find -- python --": set(),
     "report my": set(),
 }
-# How a shell is asked: a program that reads the words of a line from its arguments.
-ASK = {
+# A program for each shell that completes the line in its arguments.
+PROBES = {
     "bash": (
         "source SCRIPT\n"
         "compopt() { :; }\n"  # only within a real completion
@@ -46,7 +46,7 @@ ASK = {
 }
 
 
-@pytest.mark.parametrize("shell", ASK)
+@pytest.mark.parametrize("shell", PROBES)
 def test_a_shell_completes(shell, tmp_path, capsys):
     """Commands, options and names are offered; a shell that is not here is no test."""
     code, script, _ = run(f"completion {shell}", capsys)
@@ -55,11 +55,11 @@ def test_a_shell_completes(shell, tmp_path, capsys):
     if shutil.which(shell) is None:
         return
     (tmp_path / "script").write_text(script)
-    ask = tmp_path / "ask"
-    ask.write_text(ASK[shell].replace("SCRIPT", str(tmp_path / "script")))
+    probe = tmp_path / "ask"
+    probe.write_text(PROBES[shell].replace("SCRIPT", str(tmp_path / "script")))
     for line, offered in OFFERED.items():
         done = subprocess.run(
-            [shell, ask, *line.split()],
+            [shell, probe, *line.split()],
             capture_output=True,
             text=True,
             check=False,

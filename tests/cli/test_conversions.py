@@ -27,7 +27,7 @@ FIELDS = {
 }
 SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"
 SHAPE = "--schedule cosine --warmup 0.05 --final-lr 0.1"
-ASKED = {
+LINES = {
     "convert": "convert 'half-life=3 epochs' --to torch.AdamW --lr 3e-4 "
     f"{SIZES} {SHAPE}",
     "explain": "explain torch.optim.SGD=5e-4 --lr 0.1 --momentum 0.9 --no-nesterov "
@@ -54,9 +54,9 @@ def in_python():
 
 
 def test_the_json_is_what_python_returns_with_the_documented_fields(capsys):
-    """Every fact that is typed arrives, and every field is told, in order."""
+    """Every fact that is typed arrives, and every field is printed, in order."""
     there = in_python()
-    for name, line in ASKED.items():
+    for name, line in LINES.items():
         document = as_json(line, capsys)
         assert list(document) == FIELDS[name].split()
         assert document == json.loads(json.dumps(there[name].as_dict()))
@@ -77,8 +77,8 @@ def test_everywhere_has_each_conversion_as_it_is_alone(capsys):
     line = "convert torch.AdamW=0.1 --lr 1e-3 --to"
     document = as_json(f"{line} all", capsys)
     assert list(document) == ["from", "value_from", "to", "conversions", "refused"]
-    asked = (document["from"], document["value_from"], document["to"])
-    assert asked == ("torch.optim.AdamW", 0.1, "all")
+    head = (document["from"], document["value_from"], document["to"])
+    assert head == ("torch.optim.AdamW", 0.1, "all")
     fields = tuple(FIELDS["convert"].split())
     assert {tuple(each) for each in document["conversions"]} == {fields}
     assert as_json(f"{line} half-life:steps", capsys) in document["conversions"]
@@ -135,7 +135,7 @@ def test_an_lr_of_zero_is_explained_and_converts_into_no_number(capsys):
     assert error["facts"]["name"] == "lr"
 
 
-def test_a_batch_in_tokens_says_nothing_of_examples(capsys):
+def test_a_batch_in_tokens_gives_no_examples(capsys):
     """500,000 tokens in a step are no 500,000 examples; the tokens are exact."""
     line = "explain torch.AdamW=0.1 --lr 1e-3 --batch-tokens 500000"
     document = as_json(line, capsys)
@@ -147,7 +147,7 @@ def test_a_batch_in_tokens_says_nothing_of_examples(capsys):
     assert "--batch-size with --tokens-per-example" in texts
 
 
-def test_nothing_is_said_of_the_equilibrium_without_the_momentum(capsys):
+def test_there_is_no_equilibrium_without_the_momentum(capsys):
     """bitsandbytes' SGD has no run without a momentum: no size and no turn either."""
     document = as_json("explain bitsandbytes.SGD=1e-3 --lr 0.05", capsys)
     assert document["rotation_per_step"] is document["shrink_per_step"] is None
@@ -160,8 +160,8 @@ def test_nothing_is_said_of_the_equilibrium_without_the_momentum(capsys):
 
 
 def test_every_rule_has_a_value_or_a_reason(capsys):
-    """What a rule does not speak of is null with a reason, never 0."""
-    document = as_json(ASKED["rescale"], capsys)
+    """Where a rule does not apply its value is null with a reason, never 0."""
+    document = as_json(LINES["rescale"], capsys)
     assert document["before"]["value"] == document["unchanged"]["value"] == 0.1
     assert [each["rule"] for each in document["rules"]] == [rule.name for rule in RULES]
     for each in document["rules"]:
@@ -185,7 +185,7 @@ GROWN = [
 
 @pytest.mark.parametrize(("facts", "rule", "expected"), GROWN)
 def test_a_language_model_grows(facts, rule, expected, capsys):
-    """Sequences, parameters and tokens change what rules about them say."""
+    """Sequences, parameters and tokens change the values of rules about them."""
     rules = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)["rules"]
     found = {each["rule"]: each["value"] for each in rules}[rule]
     assert found == (expected and pytest.approx(expected, rel=2e-4))

@@ -59,7 +59,7 @@ def test_json_has_the_fields_of_the_design(here, capsys):
     ]
     assert (found["knob"], found["trainings"]) == ("torch.optim.AdamW", 9)
     assert (found["stopped_because"], found["matters"]) == ("trainings", "cannot tell")
-    # One seed and a pair: the value has no interval yet, and says why.
+    # One seed and a pair: the value has no interval yet, but a reason.
     assert (found["low"], found["high"]) == (None, None)
     assert found["value"]
     assert found["why_null"]
@@ -75,7 +75,7 @@ def test_json_has_the_fields_of_the_design(here, capsys):
 
 
 def test_a_function_is_searched_by_its_name(capsys):
-    """module:function finds what the formula says, and so does a study file."""
+    """module:function finds the minimum of the formula, and so does a study file."""
     found = as_json(f"{SEARCH} mine:train --trainings 9", capsys)
     assert abs(math.log(found["value"] / BEST)) < math.log(1.5)
     assert found["conditions"]["training"] == ["mine:train"]
@@ -134,7 +134,7 @@ def test_the_first_failure_prints_the_last_lines_of_the_training(here, capsys):
 
 
 def test_some_failures_leave_an_answer_and_exit_code_3(capsys):
-    """Large decays crash: the rest is searched, and the failures are told."""
+    """Large decays crash: the rest is searched, and the failures are reported."""
     line = f"{SEARCH} --metric val_loss --trainings 9 {SEEDED} --fail-above 0.5"
     found = as_json(line, capsys, code=3)
     assert found["value"] is not None

@@ -18,7 +18,7 @@ from dwindle.errors import RangeError, StudyStoppedError, UnexpectedError
 
 
 def _command_that(raises, monkeypatch):
-    """Put a module in place whose command, every one, raises what it is told to."""
+    """Put a module in place of every command; it raises the given error."""
 
     def command(**_):
         raise raises
@@ -138,21 +138,21 @@ def test_a_reader_who_leaves_is_no_error(words):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         ("knobs", 3, "The report must be written to stdout. Got: File too large."),
         ("rules --json", 3, "must be written to stdout. Got: File too large."),
         ("explain AdmW=1 --json", 2, "Got 'AdmW'"),  # the first error is the one
     ],
 )
-def test_a_full_disk_behind_stdout_is_told(words, code, said, tmp_path):
-    """``dwindle rules --json > full-disk/rules.json`` is told in words, by code."""
+def test_a_full_disk_behind_stdout_is_reported(words, code, message, tmp_path):
+    """``dwindle rules --json > full-disk/rules.json`` fails with a text and a code."""
     # A file that may not grow fails as a full disk does, at the write or the flush.
     program = (
         "import resource, sys; from dwindle.cli.main import main;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); sys.exit(main())"
     )
-    with (tmp_path / "told").open("w") as full:
+    with (tmp_path / "stdout").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", program, *words.split()],
             stdout=full,
@@ -161,7 +161,7 @@ def test_a_full_disk_behind_stdout_is_told(words, code, said, tmp_path):
             check=False,
         )
     assert done.returncode == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""How words become keyword arguments, and what is said of words that cannot."""
+"""How words become keyword arguments, and the errors for words that cannot."""
 
 import sys
 
@@ -112,7 +112,7 @@ def test_whole_numbers_may_be_written_as_floats(number):
 
 
 @pytest.mark.parametrize(
-    ("asked", "error"),
+    ("typed", "error"),
     [
         ({"ray": True}, MissingLibraryError),
         ({"ray_address": "127.0.0.1:1"}, MissingLibraryError),
@@ -121,14 +121,14 @@ def test_whole_numbers_may_be_written_as_floats(number):
         ({"cpus_per_training": 2.0}, UsageError),
     ],
 )
-def test_a_cluster_that_cannot_be_is_refused(asked, error, monkeypatch):
-    """Two clusters, needs without any, no Ray; and nothing is asked for by default."""
+def test_a_cluster_that_cannot_be_is_refused(typed, error, monkeypatch):
+    """Two clusters, needs without any, no Ray; by default there is no cluster."""
     nothing = dict.fromkeys(("ray_address", "cpus_per_training", "gpus_per_training"))
     nothing["ray"] = False
-    assert on_ray.cluster_asked_for(nothing) is None
+    assert on_ray.cluster_from(nothing) is None
     monkeypatch.setitem(sys.modules, "ray", None)
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, "unchanged")
     with pytest.raises(error) as raised:
-        on_ray.cluster_asked_for(nothing | asked)
+        on_ray.cluster_from(nothing | typed)
     assert "ray" in raised.value.sentences()[-1]

@@ -1,4 +1,4 @@
-"""dwindle study and dwindle report: plan, train, look, refuse; and where words go."""
+"""dwindle study and dwindle report: plan, train, report, refuse; and their streams."""
 
 import errno
 import json
@@ -54,7 +54,7 @@ def file(tmp_path, monkeypatch):
 ALL_ENDED = {"ok": TRAININGS, "untrained": 0, "diverged": 0, "error": 0}
 
 
-def test_a_study_and_its_report_say_what_was_found(file, capsys):
+def test_a_study_and_its_report_show_what_was_found(file, capsys):
     """JSON in the documented schema, a store beside the file, and the page's origin.
 
     The store alone gives the same findings, table or JSON, and the page.
@@ -68,9 +68,9 @@ def test_a_study_and_its_report_say_what_was_found(file, capsys):
     assert f"dwindle report {path}" in err
     assert err.count("\n") == 2
     assert read_study(path).complete
-    told = page.read_text()
-    assert f"<code>{file}</code>" in told
-    assert f"<code>dwindle report {path} --html {page}</code>" in told
+    text = page.read_text()
+    assert f"<code>{file}</code>" in text
+    assert f"<code>dwindle report {path} --html {page}</code>" in text
     code, again, err = run(f"report {path} --json --html {page}", capsys)
     assert (code, again) == (0, out)
     assert f"Wrote {page}" in err
@@ -88,7 +88,7 @@ def test_the_help_holds_a_study_file_that_works(tmp_path, capsys):
 
 
 def test_a_page_that_finds_no_room_does_not_hide_the_table(file, capsys, monkeypatch):
-    """What was found is said before files are written that may fail."""
+    """What was found is printed before files are written that may fail."""
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -120,7 +120,7 @@ def test_a_dry_run_trains_nothing(file, capsys):
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
+def test_failed_trainings_are_reported_and_tried_again(file, capsys, monkeypatch):
     """What failed is code 3 with its text on stderr; the next run trains it again."""
     works, store = study_command._backend(), file.with_suffix(".db")
     failing = Inline(pretended.engine_of(pretended.fail_on_seed_1))
@@ -176,14 +176,14 @@ def refused_at(path, line, capsys):
 
 
 @pytest.mark.parametrize(
-    ("is_full", "code", "kind", "said"),
+    ("is_full", "code", "kind", "message"),
     [
         (False, 130, "StudyStoppedError", str(TRAININGS)),
         (True, 3, "StoreAccessError", "disk is full"),
     ],
 )
-def test_a_study_that_ends_early_says_how_to_go_on(  # noqa: PLR0913, PLR0917
-    is_full, code, kind, said, file, capsys, monkeypatch
+def test_a_study_that_ends_early_prints_how_to_go_on(  # noqa: PLR0913, PLR0917
+    is_full, code, kind, message, file, capsys, monkeypatch
 ):
     """Ctrl-C is code 130, no room on the disk a failure of the run: 3."""
     commit = Store.commit
@@ -198,7 +198,7 @@ def test_a_study_that_ends_early_says_how_to_go_on(  # noqa: PLR0913, PLR0917
     monkeypatch.setattr(Store, "commit", committed)
     error = error_of(f"study {file}", capsys, code)
     assert error["kind"] == kind
-    assert said in error["message"]
+    assert message in error["message"]
     assert "my-study.db" in error["message"]
 
 
@@ -226,7 +226,7 @@ def test_progress_is_a_line_on_a_terminal_only(capsys):
 
 
 def test_progress_in_words():
-    """What went wrong is told beside the count, and no time once all is done."""
+    """Failures are printed beside the count, and no time once all is done."""
     assert progress_text(progress(3, errors=1)) == "3 of 140 trainings, 1 failed"
     assert time_left(progress(140)) == ""
     assert time_left(progress(70)) == "0:00 left"

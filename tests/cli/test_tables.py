@@ -32,7 +32,7 @@ def test_a_rule_reads_as_a_law():
         "neal": "λ ∝ width / dataset size",
         "loshchilov-hutter": "shrink ∝ 1 / steps^½",
         "nanochat-width": "shrink ∝ 1 / width²",
-        "half-life-steps": "shrink stays, whatever lr",
+        "half-life-steps": "shrink does not depend on lr",
     }
     assert {name: law(resolve_rule(name)) for name in laws} == laws
 
@@ -125,7 +125,7 @@ def test_the_status_is_counted_from_what_passed(monkeypatch, capsys):
     assert not there["verification"].startswith("verified")
 
 
-def test_the_page_of_the_documentation_is_what_the_records_say(capsys):
+def test_the_page_of_the_documentation_is_made_of_the_records(capsys):
     """docs/knobs.md is what ``dwindle knobs --markdown`` prints, to the letter."""
     written = (ROOT / "docs" / "knobs.md").read_text("utf-8")
     # If not: .venv/bin/dwindle knobs --markdown > docs/knobs.md
@@ -168,10 +168,10 @@ def test_what_nobody_measured_has_no_measured_record(capsys):
         return {tuple(each[name] for name in names) for each in records}
 
     measured = cells(each for each in found["records"] if each["kind"] != "restated")
-    gaps, asked = cells(found["nobody_measured"]), cells(found["expected"])
+    gaps, everything = cells(found["nobody_measured"]), cells(found["expected"])
     assert gaps
     assert not gaps & measured
-    assert asked == gaps | (asked & measured)
+    assert everything == gaps | (everything & measured)
 
 
 def test_one_quantity_is_shown_record_by_record(capsys):

@@ -193,8 +193,10 @@ def test_all_mistakes_are_reported_at_once(capsys):
         ("maximize = true", "--minimize", False),
     ],
 )
-def test_a_score_is_maximized_unless_that_is_said(in_file, typed, maximizes, capsys):
-    """By the name of its metric; what is typed goes before what the file says."""
+def test_a_score_is_maximized_unless_minimize_is_given(
+    in_file, typed, maximizes, capsys
+):
+    """By the name of its metric; a typed option overrides the file."""
     text = FIND.replace('"val_loss"', '"val_acc"')
     assert "val_acc" in text
     Path("s.toml").write_text(text.replace("maximize = false", in_file))
@@ -336,7 +338,7 @@ PLAN = {
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(list(PLAN)), more=LINES)
 def test_any_line_is_planned_or_refused(name, more, capsys):
-    """Whatever is typed: a plan (0), or words of what to write (2)."""
+    """Any command line prints a plan (0), or an error with what to write (2)."""
     words = [*PLAN[name].split(), *(word for each in more for word in each)]
     command = ["echo", "{weight_decay}", "{width}"]
     plans_or_refuses([name, *words, "--dry-run", "--", *command], capsys)

@@ -123,7 +123,7 @@ def test_repeated_text_is_halved_in_a_quarter_of_an_epoch():
     assert max(e_folds) / min(e_folds) > 10
 
 
-def test_every_class_and_domain_that_people_ask_for_is_there():
+def test_every_class_and_domain_that_people_need_is_there():
     """Each class has recipes with decay; LoRA is marked, and is fine-tuning."""
     assert {each.kind_of_run for each in recipes() if each.weight_decay} == set(KINDS)
     lora = [each for each in recipes() if each.lora]

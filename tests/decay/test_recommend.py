@@ -84,7 +84,7 @@ def test_linear_lr_keeps_the_decay_regardless_of_the_lr(kind):
 
 
 def test_the_class_is_read_from_the_facts():
-    """Up to one epoch, or tokens alone, is a single pass; else someone has to say."""
+    """Up to one epoch, or tokens alone, is a single pass; else it has to be given."""
     many = ("many-epochs-normalized", "many-epochs-plain")
     tokens = {"batch_size": 100, "tokens_per_example": ONE_TOKEN, "steps": 10}
     cases = [
@@ -99,7 +99,9 @@ def test_the_class_is_read_from_the_facts():
         (Run(), {}, (*many, "single-pass")),
     ]
     wrong = [
-        (run, said) for run, said, kinds in cases if kinds_of_run(run, **said) != kinds
+        (run, options)
+        for run, options, kinds in cases
+        if kinds_of_run(run, **options) != kinds
     ]
     assert not wrong
     with pytest.raises(UnknownNameError) as raised:
@@ -162,9 +164,9 @@ def test_repeated_text_is_a_change_of_regime():
     assert of((0.5, ADAMW), before, after).value == there.value
     assert [each.rule for each in there.candidates] == ["unchanged", "recipes"]
     assert there.experiment.quantity == "epochs"
-    # Told that it is one regime on both sides, nothing starts anew.
-    told = of((0.1, ADAMW), before, after, regime="many-epochs", normalized=True)
-    assert told.reasons[0].quantity == "epochs"
+    # With one given regime on both sides, nothing starts anew.
+    found = of((0.1, ADAMW), before, after, regime="many-epochs", normalized=True)
+    assert found.reasons[0].quantity == "epochs"
 
 
 @pytest.mark.parametrize("name", [ADAMW, SGD])
@@ -297,18 +299,18 @@ def test_claims_are_what_the_rules_predict(before, after):
     assert log == pytest.approx(math.log(after["lr"] / before["lr"]))
     wrong = []
     for name in ("half-life-epochs", "loshchilov-hutter", "half-life-run", "answer"):
-        told = predict(name, family="decoupled", before=before, after=after)
+        found = predict(name, family="decoupled", before=before, after=after)
         exponents = claimed(RANKED[name])
         ours = math.exp(math.fsum(exponents[base] * log for base, log in logs.items()))
-        if told.factor is not None and not math.isclose(
-            told.shrink_factor, ours, rel_tol=1e-9
+        if found.factor is not None and not math.isclose(
+            found.shrink_factor, ours, rel_tol=1e-9
         ):
-            wrong.append((name, told.shrink_factor, ours))
+            wrong.append((name, found.shrink_factor, ours))
     assert not wrong
 
 
 def test_a_change_of_schedule_is_no_measured_change():
-    """A cosine instead of a constant lr halves the run's decay, and that is said."""
+    """A cosine instead of a constant lr halves the run's decay, which is reported."""
     facts = {"lr": 3e-4, "batch_size": 256, **IMAGENET, "epochs": 90}
     found = rescale(0.1, ADAMW, before=facts, after=facts | {"schedule": "cosine"})
     assert found.notes

@@ -53,7 +53,7 @@ def carried_by_hand(recipe, run):
 
 
 def test_a_value_is_the_median_of_recipes_that_fade_with_their_doubt():
-    """By hand: half of all weight lies below it, each recipe a bell of its own."""
+    """By hand: half of all weight lies below it, with a bell for each recipe."""
     run = Run(**TOKENS | {"lr": 6e-4})
     peers = peers_of(KNOBS[ADAMW], run).recipes
     carried = [carried_by_hand(each, run) for each in peers if each.e_folds >= 0.01]
@@ -95,7 +95,7 @@ def test_no_recipe_comes_in_or_drops_out_with_a_jump(facts, first, last, most):
 
 
 def test_twenty_billion_tokens_are_no_fine_tune():
-    """The lr alone says little of them; where most do without, the answer is 0."""
+    """The lr alone determines little; where most do without, the answer is 0."""
     facts = {"tokens": "20B", "batch_tokens": "0.5M"}
     low, high = (suggest(ADAMW, run=facts | {"lr": lr}) for lr in (5.99e-5, 6e-5))
     assert low.kind_of_run == high.kind_of_run == "single-pass"
@@ -151,7 +151,7 @@ def test_a_half_life_knob_and_the_json():
 
 
 @pytest.mark.parametrize(("name", "most"), [(ADAMW, 0.4), (SGD, 8e-4)])
-def test_a_short_run_on_few_data_is_not_told_to_decay_as_a_long_one(name, most):
+def test_a_short_run_on_few_data_decays_less_than_a_long_one(name, most):
     """Never more than recipes type: five epochs leave a part of a weight."""
     run = FEW | {"epochs": 5}
     if name == SGD:
@@ -165,7 +165,7 @@ def test_a_short_run_on_few_data_is_not_told_to_decay_as_a_long_one(name, most):
         assert found.value == pytest.approx(most, rel=0.02)
 
 
-def test_a_recipe_that_is_asked_about_is_its_own_answer():
+def test_a_recipe_is_the_answer_to_its_own_facts():
     """DeiT's facts give DeiT's total decay among the reasons, and its value."""
     deit = next(each for each in recipes() if each.name.startswith("DeiT-B on"))
     found = suggest(deit.optimizer, run=deit.run, domain="vision")
@@ -214,7 +214,7 @@ def test_who_is_compared_with_whom():
 
 
 def test_fewer_than_three_recipes_are_no_range():
-    """Whatever is asked for, three of the class are there, or all that it has."""
+    """For any request three of the class are there, or all that it has."""
     classes = Counter((each.kind_of_run, each.lora) for each in recipes())
     for name, domain, regime in product(
         (ADAMW, SGD), {each.domain for each in recipes()}, ("many-epochs", "lora")
@@ -295,19 +295,21 @@ def test_explain_places_a_value_among_its_kind():
 
 
 @pytest.mark.full
-def test_what_a_source_types_is_told_by_the_others(monkeypatch):
-    """By a factor of 3.6, as the docs say: the mean of the logs, sources left out."""
+def test_what_a_source_types_is_predicted_by_the_others(monkeypatch):
+    """By a factor of 3.6, as in the docs: the mean of the logs, sources left out."""
     everything, missed, held = recipes(), [], 0
     for each in everything:
         others = tuple(r for r in everything if r.source != each.source)
         monkeypatch.setattr(peers, "recipes", lambda others=others: others)
-        with contextlib.suppress(UsageError):  # not all tell their length
+        with contextlib.suppress(UsageError):  # not all give their length
             found = suggest(each.knob.name, run=each.run)
             if found.value and each.e_folds > 0.01:  # below that it is none
                 missed.append(abs(math.log(found.value / each.weight_decay)))
                 held += found.low <= each.weight_decay <= found.high
     assert len(missed) > 70
-    # The range is said to hold 6 in 10 of the recipes that it was not made of.
+    # The docs claim that it holds 6 in 10 of the recipes that it was not made of.
     assert held / len(missed) == pytest.approx(0.6, abs=0.05)
-    assert math.exp(mean(missed)) == pytest.approx(3.6, abs=0.05)  # two digits are said
+    assert math.exp(mean(missed)) == pytest.approx(
+        3.6, abs=0.05
+    )  # two digits are printed
     assert math.exp(median(missed)) == pytest.approx(2.3, abs=0.05)

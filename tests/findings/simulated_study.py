@@ -183,7 +183,7 @@ def cells() -> dict[str, StudyCell]:
         "empty": {},
         "one seed": trainings(seeds=1),
         "two seeds": trainings(seeds=2),
-        # Four seeds look splendid, the fifth is gone.
+        # Four seeds have a low loss, the fifth is gone.
         "one diverged": trainings()
         | {decays[7]: dict.fromkeys(range(4), ended(0.01)) | {4: DIVERGED}},
         "a cliff": trainings()

@@ -1,4 +1,4 @@
-"""One axis: the exponent from the cells that can tell, the anchor, what would tell.
+"""One axis: the exponent of the cells with a best λ, the anchor, what would decide it.
 
 Remarks and reasons stand word by word in the snapshot of ``tests/texts``.
 """
@@ -62,7 +62,7 @@ def test_cells_that_show_no_best_decay_enter_no_slope(exponent, flat, telling):
     ("flat", "anchor"),
     [
         ((), 64),  # rules start from the scale that the study starts from
-        ((64, 128), 32),  # else from the nearest cell, in ln width, that can tell
+        ((64, 128), 32),  # else from the nearest cell, in ln width, with a best λ
         ((16, 32, 128, 256), 64),
         (WIDTH.values, None),
     ],
@@ -74,7 +74,7 @@ def test_the_anchor_is_the_cell_nearest_to_the_base(flat, anchor):
     assert (axis.exponent is None) == (axis.why_null != "") == (len(flat) > 3)
     question = axis.rules[0]
     assert question.rule == "question-layer-mean"
-    assert question.exponent < -1  # of all cells, where none can tell
+    assert question.exponent < -1  # of all cells, where none has a best λ
     if anchor is None:
         assert (question.regret, question.agrees) == (None, None)
         assert set(question.predictions) == {None}

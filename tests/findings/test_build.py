@@ -36,7 +36,7 @@ def stored(path, rows, *, complete):
     return findings_of(read_study(path))
 
 
-def test_a_store_says_what_its_rows_say(tmp_path):
+def test_findings_of_a_store_equal_those_of_its_rows(tmp_path):
     """Findings from disk equal findings from memory, number by number."""
     rows = simulated_rows(SPEC, {"width": -0.5})
     # Packs end in any order; findings are those of the set.
@@ -46,8 +46,8 @@ def test_a_store_says_what_its_rows_say(tmp_path):
     assert found.conditions["engine_version"] == "1"
 
 
-def test_a_store_half_done_is_read_and_said_to_be(tmp_path):
-    """What is committed is told, and that it is not all."""
+def test_a_store_half_done_is_read_and_marked_incomplete(tmp_path):
+    """Findings are those of the committed rows, and not ``complete``."""
     rows = [row for row in simulated_rows(SPEC, {}) if row[0].scale.width != 256]
     found = stored(tmp_path / "half.db", rows, complete=False)
     assert not found.complete
@@ -56,7 +56,7 @@ def test_a_store_half_done_is_read_and_said_to_be(tmp_path):
     assert found.axes[0].exponent is not None
 
 
-def test_a_store_says_what_it_was_validated_on():
+def test_a_store_names_what_it_was_validated_on():
     """New studies split by seed; older stores know of no split, and had one for all."""
     rows = simulated_rows(SPEC, {})
     own, one = (
@@ -99,7 +99,7 @@ def test_quantities_of_the_digits_network():
         "steps": 570,
         "lr": 0.05,
     }
-    # Without hidden layers a rule is given no width, whatever the scale says.
+    # Without hidden layers a rule is given no width, also where the scale has one.
     found = ratio_quantities(quantities(BASE, shapes([64, 10])))
     assert not {"width", "depth"} & set(found)
     assert found["weights"] == 640

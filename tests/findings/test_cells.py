@@ -1,6 +1,6 @@
 """One cell: what counts as a training, what as an optimum, and whether decay matters.
 
-Why a cell says so little stands word by word in the snapshot of ``tests/texts``.
+The reasons for missing numbers stand word by word in the snapshot of ``tests/texts``.
 """
 
 import math
@@ -37,7 +37,7 @@ def counts(name, place):
 COUNTED = {
     ("one diverged", 7): (4, 1, 0),
     ("one failed", 3): (4, 0, 0),  # an error is no loss and no divergence
-    ("no number", 2): (4, 0, 0),  # nor is a row that says ok with an infinite loss
+    ("no number", 2): (4, 0, 0),  # nor is a row of status ok with an infinite loss
     ("one at chance", 7): (4, 0, 1),
     ("a wall", 12): (5, 0, 5),  # where all collapse λ is bad, and has a loss
 }
@@ -68,7 +68,7 @@ def test_a_cell_finds_the_optimum_that_was_simulated():
     ("name", "at_each"),
     [
         ("all diverged", (0, 5, 0)),
-        # Looked at while it runs: what is not there yet has no loss, nor diverged.
+        # Read while it runs: what is not there yet has no loss, nor diverged.
         ("not trained yet", (4, 0, 0)),
         ("at chance", (5, 0, 5)),
         ("empty", None),
@@ -95,7 +95,7 @@ def test_a_seed_that_is_lost_takes_none_from_the_others():
     four = cell("four seeds")
     assert replace(cell("a seed diverged"), why=four.why) == four
     assert cell("a seed begun").optimum == four.optimum
-    # At most λ it is the same, whichever they are: it made decay look useless.
+    # At most λ it is the same, whichever they are: it made decay appear useless.
     gone = {d: {4: DIVERGED} for d in DECAYS}
     found = measured({d: out | gone[d] for d, out in trainings().items()}).findings
     for kept in (DECAYS[-3:], DECAYS[:3], DECAYS[4:9], DECAYS[7:8]):

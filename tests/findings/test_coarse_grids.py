@@ -70,8 +70,8 @@ def test_every_grid_ends_at_the_same_optimum(points):
 def test_a_grid_that_is_not_filled_yet_is_never_read_tightly(points):
     """Also of the bare grid, as an older store has it, the interval holds the truth.
 
-    Above a third of a decade it reaches the λ on both sides, and the reader is told;
-    the place is one that was trained.
+    Above a third of a decade it reaches the λ on both sides; the place is one that was
+    trained.
     """
     cell, decays = studied(points, rounds=1)
     gap = 4 * math.log(10) / (points - 1)

@@ -25,17 +25,17 @@ def nets_of_our_studies():
 
 def test_every_export_is_of_the_study_of_its_file():
     """Each file has one, small and complete, and none is of another study."""
-    asked = evidence.specs()
+    specs = evidence.specs()
     there = {path.name.removesuffix(".json.gz") for path in exports()}
-    assert there == set(asked)
+    assert there == set(specs)
     for path in exports():
         stored = read_export(path)
-        assert stored.spec == asked[path.name.removesuffix(".json.gz")]
+        assert stored.spec == specs[path.name.removesuffix(".json.gz")]
         assert stored.complete
         assert path.stat().st_size <= MOST_BYTES
     # A study that is read from its file alone is the one with a split per seed.
     for path in (ROOT / "studies").glob("*.toml"):
-        assert read_study_file(path) == asked[path.stem]
+        assert read_study_file(path) == specs[path.stem]
 
 
 @pytest.mark.full
@@ -54,7 +54,7 @@ def test_records_of_one_study_are_those_of_its_export():
         for path in exports()
         if "@" not in path.name
     }
-    for name in evidence.FIXED:  # their records tell of other exports, too
+    for name in evidence.FIXED:  # their records are about other exports, too
         del alone[name]
     name, smallest = min(alone.items(), key=lambda pair: pair[1].stat().st_size)
     text = evidence.RECORDS.read_text("utf-8")
@@ -70,7 +70,7 @@ def exports():
 
 
 def test_a_verdict_that_changes_with_the_split_is_undecided():
-    """Splits that cannot tell contradict nothing; opposite ones leave it open."""
+    """Undecided splits contradict nothing; opposite ones leave it open."""
 
     def exponent(course):
         return evidence.Exponent(

@@ -62,15 +62,15 @@ def test_the_regret_of_a_rule_is_the_loss_between_the_curves():
 # (axis, optimizer) -> the exponent that each rule predicts, None where it has none.
 PREDICTED = {
     ("batch_size", "sgd"): {"question-layer-mean": None, "answer": 0},
-    # Half-lives in steps or epochs ask for λ ∝ 1/lr, a prior for none of it.
+    # Half-lives in steps or epochs need λ ∝ 1/lr, a prior none of it.
     ("lr", "sgd"): {"half-life-epochs": -1, "bengio-map": 0},
     # Under decoupled decay a prior has no λ.
     ("dataset_size", "adamw"): {"bengio-map": None, "half-life-epochs": -1},
 }
 
 
-def test_each_rule_predicts_what_its_statement_says():
-    """A rule without a say is not applicable, which is no exponent of 0."""
+def test_each_rule_predicts_what_its_statement_means():
+    """A rule that predicts nothing is not applicable, which is no exponent of 0."""
     for (axis, optimizer), exponents in PREDICTED.items():
         spec = study_spec(axes=(BY_AXIS[axis],), optimizer=Optimizer(name=optimizer))
         _, rules = held(axis, -1.0, spec=spec)
@@ -95,7 +95,7 @@ def test_the_answer_undoes_the_askers_normalization_and_the_asker_changes_nothin
         assert found / predicted[2] == pytest.approx(count / weights[2])
 
 
-def test_where_decay_buys_nothing_for_sure_no_share_is_told():
+def test_where_decay_buys_nothing_for_sure_there_is_no_share():
     """A share of a gain that may be zero is no number."""
     wide = AxisSpec(axis="width", values=(32, 64))
     weak = {wide.scale_at(32, BASE): 0.0}
@@ -106,8 +106,8 @@ def test_where_decay_buys_nothing_for_sure_no_share_is_told():
     assert rules["neal"].share_lost is None
 
 
-def test_a_cell_that_cannot_tell_costs_no_rule_anything():
-    """Its noise would rank the rules: regrets are those of the cells that can tell."""
+def test_an_undecided_cell_costs_no_rule_anything():
+    """Its noise would rank the rules: regrets are those of the decided cells."""
     narrow = AxisSpec(axis="width", values=(64, 128))
     wide = AxisSpec(axis="width", values=(32, 64, 128))
     weak = {wide.scale_at(32, BASE): 0.01}
@@ -135,7 +135,7 @@ def test_a_cell_that_cannot_tell_costs_no_rule_anything():
     [
         (-1.2, 0.3, (-1.0,), None),  # holds the rule and no change at all
         (-1.2, -0.8, (-1.0,), True),  # excludes no change
-        (-0.8, 0.9, (0.0,), None),  # all say 0, and a square root is not excluded
+        (-0.8, 0.9, (0.0,), None),  # all predict 0, and a square root is not excluded
         (-0.2, 0.3, (0.0,), True),
         (-0.2, 0.3, (0.0, 1.0), True),  # excludes the other rule
     ],
@@ -143,7 +143,7 @@ def test_a_cell_that_cannot_tell_costs_no_rule_anything():
 def test_an_interval_that_holds_everything_agrees_with_nothing(
     low, high, exponents, agrees
 ):
-    """Agreement is only said where it could have failed."""
+    """A rule agrees only where it could have failed."""
     template = held("width", 0.0)[0].unchanged
     slope = Slope(
         exponent=0.0, low=low, high=high, decided_by="seeds", law_checked=True
@@ -157,7 +157,7 @@ def test_an_interval_that_holds_everything_agrees_with_nothing(
     rules = [*(rule(power) for power in exponents), unchanged]
     first, *_, last = drop_uninformative_agreement(rules, slope)
     assert first.agrees is agrees
-    # Leaving λ as it is and a rule that says 0 are the same claim.
+    # Leaving λ as it is and a rule that predicts 0 are the same claim.
     assert last.agrees is (None if agrees is None else unchanged.agrees)
 
 

@@ -30,7 +30,7 @@ class Planted(Problem):
     def split(self, seed):
         """An even one validates with right labels, an odd one with wrong ones.
 
-        The one asks for little decay, in the other only small weights cost little.
+        The one needs little decay, in the other only small weights cost little.
         """
         first = POOL + (seed % 2) * HALF
         return Split(pool=np.arange(POOL), valid=np.arange(first, first + HALF))

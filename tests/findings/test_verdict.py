@@ -49,7 +49,7 @@ def test_a_row_per_axis_has_the_numbers_of_its_axis():
     assert rows[0].rules["answer"].exponent == pytest.approx(0)
 
 
-def test_without_an_exponent_the_row_counts_the_cells_that_tell():
+def test_without_an_exponent_the_row_counts_the_sure_cells():
     """No number is made up for an axis with one telling cell."""
     two = AxisSpec(axis="width", values=(32, 64))
     spec = study_spec(axes=(two,))
@@ -79,7 +79,7 @@ def test_a_price_beyond_the_grid_is_a_bound():
 
 
 def test_the_course_of_an_axis():
-    """Above zero is up, below is down; a wide interval around zero tells nothing."""
+    """Above zero is up, below is down; a wide interval around zero is unknown."""
     courses = {
         (0.1, 0.3): "up",
         (-0.3, -0.1): "down",

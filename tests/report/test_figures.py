@@ -82,7 +82,7 @@ def test_curves_are_the_findings_moved_by_the_correction() -> None:
     left, right = collapse_figure.shared_domain(DATA)
     ceiling = collapse.loss_ceiling(DATA)
     assert seen == [r for r in drawn if left <= r["x"] <= right and r["y"] <= ceiling]
-    assert seen[0]["told"].startswith("dataset size 150, λ = ")
+    assert seen[0]["tooltip"].startswith("dataset size 150, λ = ")
 
 
 def test_a_missing_optimum_has_its_reason() -> None:
@@ -119,10 +119,10 @@ def test_open_intervals_end_at_the_frame() -> None:
 
 
 def test_series_differ_without_color() -> None:
-    """As many shapes as colors: up to eight scales are told apart in gray."""
+    """As many shapes as colors: up to eight scales can be distinguished in gray."""
     symbols = panel(WIDTH)["vconcat"][1]["layer"][1]["encoding"]
-    for look in ("shape", "color"):
-        assert len({*symbols[look]["scale"]["range"]}) == len(WIDTH.cells)
+    for channel in ("shape", "color"):
+        assert len({*symbols[channel]["scale"]["range"]}) == len(WIDTH.cells)
     for count in (0, 1, 2, SERIES, SERIES + 5):
         positions = series_positions(count)
         assert len(positions) == count
@@ -159,16 +159,16 @@ def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
     """One tile per rule and axis with a regret; a silent rule has none."""
     study = synthetic.findings(axes=("width", "epochs"))
     tiles = {(r["rule"], r["axis"]) for r in rows_of(figures.regret_map(study))}
-    said, silent = rule_title("unchanged"), rule_title("question-layer-mean")
-    assert {(said, "width"), (said, "epochs"), (silent, "width")} <= tiles
-    assert (silent, "epochs") not in tiles
+    unchanged, question = rule_title("unchanged"), rule_title("question-layer-mean")
+    assert {(unchanged, "width"), (unchanged, "epochs"), (question, "width")} <= tiles
+    assert (question, "epochs") not in tiles
     # A prediction that the grid does not reach costs at least so much.
     far = synthetic.changed(synthetic.axis("width"), rules={"beyond_grid": 1})
     shown = rows_of(figures.regret_map(synthetic.study_over(far)))
     assert any(row["label"].startswith("≥ ") for row in shown)
 
 
-def test_main_figure_says_how_far_apart() -> None:
+def test_main_figure_shows_how_far_apart() -> None:
     """The message is made from the spreads; no exponent, no figure."""
     spec = collapse_figure.main_figure((synthetic.findings(),))
     assert spec is not None
@@ -189,7 +189,7 @@ def titled(**changes: object) -> str:
 
 
 def test_the_title_is_the_finding_of_the_verdict() -> None:
-    """Up, down, still or unknown: the picture says what the verdict sentence says."""
+    """Up, down, still or unknown: the picture agrees with the verdict sentence."""
     courses = {
         "falls with": (-0.35, -0.57, -0.10),
         "rises with": (1.6, 0.04, 2.8),

@@ -99,10 +99,10 @@ def test_the_verdict_comes_first(answer_page: str) -> None:
     """First two sentences and the remarks; every further sentence stands below."""
     opening, rest = answer_page.split("<main>", maxsplit=1)
     (headline,) = re.findall(r"<h1>(.*?)</h1>", opening)
-    told, concluded = Reader(opening).text, conclude(SHOWN)
+    text, concluded = Reader(opening).text, conclude(SHOWN)
     assert headline == concluded.headline
     first, *others = concluded.sentences
-    assert all(each in told for each in (first, *concluded.remarks))
+    assert all(each in text for each in (first, *concluded.remarks))
     assert all(each in Reader(rest).text for each in others)
 
 
@@ -141,17 +141,17 @@ def test_every_number_stands_in_a_table(answer_page: str) -> None:
     assert all(math.isfinite(float(value)) for value, _ in kept)
 
 
-def test_every_claim_is_told_whole(answer_page: str) -> None:
+def test_every_claim_is_printed_whole(answer_page: str) -> None:
     """Claim, whose, how, number, verdict, explanation and evidence are all there."""
-    told = Reader(answer_page).text
+    text = Reader(answer_page).text
     for claim in synthetic.CLAIMS:
         for part in (claim.claim, claim.whose, claim.how, claim.number, claim.verdict):
-            assert part in told
-        assert claim.explanation in told
-        assert all(value in told for row in claim.table for value in row)
+            assert part in text
+        assert claim.explanation in text
+        assert all(value in text for row in claim.table for value in row)
 
 
-def test_every_figure_is_told_in_words(answer_page: str) -> None:
+def test_every_figure_is_described_in_words(answer_page: str) -> None:
     """Each drawing has a role and words, each figure its numbers as a table."""
     drawings = [a for tag, a in Reader(answer_page).elements if tag == "svg"]
     assert len(drawings) > 12
@@ -177,9 +177,9 @@ def test_next_steps_can_be_copied(answer_page: str) -> None:
 
 def test_hostile_text_is_only_text(hostile_page: str) -> None:
     """Hostile names are shown as they read, without control characters."""
-    told = Reader(hostile_page).text
-    assert "<script>alert(1)</script>" in told
-    assert "{{ 7 * 7 }}" in told
+    text = Reader(hostile_page).text
+    assert "<script>alert(1)</script>" in text
+    assert "{{ 7 * 7 }}" in text
     for gone in ("\x1b", "\x00", "\x07", "\u202e", "\u2066"):
         assert gone not in hostile_page
 
@@ -199,7 +199,7 @@ def test_the_script_and_its_page_stay_small(answer_page: str) -> None:
     assert set(re.findall(r"url\(#([^)]*)\)", answer_page)) <= set(ids)
 
 
-def test_a_page_of_a_study_says_where_it_comes_from() -> None:
+def test_a_page_of_a_study_shows_where_it_comes_from() -> None:
     """Day, version, file and command stand first; the same findings are the same bytes.
 
     Without claims and verdict table, those sections are absent.
@@ -210,15 +210,15 @@ def test_a_page_of_a_study_says_where_it_comes_from() -> None:
     study = synthetic.findings(axes=("depth",))
     html = page.render_page(study, origin)
     assert html == page.render_page(study, origin)
-    told = Reader(html.split("<h1>", maxsplit=1)[0]).text
+    text = Reader(html.split("<h1>", maxsplit=1)[0]).text
     for part in (origin.day, origin.version, origin.command, origin.study_file):
-        assert part in told
-    assert "Study: synthetic sgd" in told
+        assert part in text
+    assert "Study: synthetic sgd" in text
     assert not re.findall('id="(?:claims|table)"', html)
 
 
 def test_pages_of_findings_that_know_little() -> None:
-    """Where something is missing, there is a page, it says so, and no hole shows."""
+    """Where something is missing, there is a page with the reason, without a hole."""
     unknown = dict.fromkeys(("optimum", "low", "high", "gain"))
     none = dict.fromkeys(("exponent", "low", "high", "anchor", "unchanged"))
     bare = synthetic.changed(
@@ -270,7 +270,7 @@ def test_ids_belong_to_their_figure() -> None:
     assert 'id="one-0"' in one
     assert 'clip-path="url(#one-0)"' in one
     assert two == one.replace("one-0", "two-0")
-    # What a figure shows is said in words, and words cannot leave their quotes.
+    # A figure is described by an attribute, and a text cannot leave its quotes.
     inline = render.inline_svg(SVG.format(""), name="f", alt='a "b" <c>')
     assert 'aria-label="a &quot;b&quot; &lt;c&gt;"' in inline
 

@@ -38,22 +38,22 @@ def test_no_number_is_cut(width: int) -> None:
 
     Each measured exponent and each rule's numbers can be read.
     """
-    told = printed(synthetic.answer(), width)
-    for line in (told + printed(synthetic.findings(), width)).splitlines():
+    printed_text = printed(synthetic.answer(), width)
+    for line in (printed_text + printed(synthetic.findings(), width)).splitlines():
         assert line.rstrip() in STEPS or len(line.rstrip()) <= width
         assert "…" not in line
     for row in verdict_rows(synthetic.answer().studies):
         judged = [rule for rule in row.rules.values() if rule is not None]
         for number in (row.exponent, row.low, row.high, *(r.exponent for r in judged)):
-            assert fixed(number) in told
-        assert all(f"loses {fixed(rule.regret, 3)}" in told for rule in judged)
+            assert fixed(number) in printed_text
+        assert all(f"loses {fixed(rule.regret, 3)}" in printed_text for rule in judged)
 
 
 def test_the_answer_comes_first_and_the_next_step_last() -> None:
     """The answer, claims, studies, table, sentences, next step, each once."""
-    told = printed(synthetic.answer())
+    printed_text = printed(synthetic.answer())
     conclusion = conclude(synthetic.answer())
-    assert told.count(conclusion.headline[:40]) == 1
+    assert printed_text.count(conclusion.headline[:40]) == 1
     parts = [
         conclusion.headline[:40],
         synthetic.CLAIMS[0].claim,
@@ -62,12 +62,12 @@ def test_the_answer_comes_first_and_the_next_step_last() -> None:
         conclusion.sentences[0][:40],
         STEPS[-1],
     ]
-    places = [told.index(part) for part in parts]
+    places = [printed_text.index(part) for part in parts]
     assert places == sorted(places)
-    assert told.rstrip().endswith(STEPS[-1])
+    assert printed_text.rstrip().endswith(STEPS[-1])
 
 
-def test_verdicts_are_told_by_sign_and_word_as_well_as_color() -> None:
+def test_verdicts_have_sign_and_word_as_well_as_color() -> None:
     """Green, yellow and red add to the words; without color nothing is lost."""
     colored = printed(synthetic.answer(), color=True)
     for code, sign in (("32", "✓ holds"), ("33", "≈ holds"), ("31", "✗ does not")):
@@ -79,11 +79,11 @@ def test_verdicts_are_told_by_sign_and_word_as_well_as_color() -> None:
 
 def test_hostile_text_does_not_act() -> None:
     """No escape sequence, no markup, no direction override reaches the terminal."""
-    told = printed(hostile.answer(), 120) + printed(hostile.findings(), 120)
+    printed_text = printed(hostile.answer(), 120) + printed(hostile.findings(), 120)
     for gone in ("\x1b", "\x00", "\x07", "\u202e", "\u2066", "evil.example\x07"):
-        assert gone not in told
-    assert "[red]markup" in told
-    assert ":boom:" in told
+        assert gone not in printed_text
+    assert "[red]markup" in printed_text
+    assert ":boom:" in printed_text
 
 
 def test_rules_are_ranked_by_regret() -> None:
@@ -139,7 +139,7 @@ def test_the_drawn_curve_is_the_first_to_go(width: int) -> None:
 
 
 def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
-    """ "cannot tell" is printed once, with what would tell, not once a rule."""
+    """ "cannot tell" is printed once, with what would decide it, not once a rule."""
     blank = synthetic.changed(
         synthetic.axis("width"),
         rules=dict.fromkeys(("agrees", "regret", "regret_low", "regret_high")),
@@ -147,18 +147,18 @@ def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
         would_tell="about 9 seeds instead of 5",
         **dict.fromkeys(("exponent", "low", "high", "unchanged")),
     )
-    told = printed(synthetic.study_over(blank))
-    assert blank.would_tell in told
+    printed_text = printed(synthetic.study_over(blank))
+    assert blank.would_tell in printed_text
     # In the sentence alone; ten rules would be ten more.
-    assert told.count("cannot tell") == 1
+    assert printed_text.count("cannot tell") == 1
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_findings_that_know_nothing_are_printed(width: int) -> None:
     """Where every trial diverged, dashes and counts stand; no None, no nan."""
-    told = printed(synthetic.unknown(), width)
-    assert all(part in told for part in ("no exponent", "diverged"))
-    assert not re.findall(r"\b(?:None|nan)\b", told)
+    printed_text = printed(synthetic.unknown(), width)
+    assert all(part in printed_text for part in ("no exponent", "diverged"))
+    assert not re.findall(r"\b(?:None|nan)\b", printed_text)
     empty = Answer(claims=(), studies=(), seconds=0.0)
     for bare in (empty, replace(synthetic.findings(), axes=())):
         assert "Nothing was varied" in printed(bare)
@@ -172,10 +172,10 @@ def test_what_trainings_are_is_counted_and_named() -> None:
     axis = synthetic.changed(axis, first={"curve": points})
     trials = {"ok": 9, "untrained": 3, "diverged": 0, "error": 0}
     study = synthetic.study_over(axis, trials=trials, validation="one for all")
-    told = printed(study, 120)
+    printed_text = printed(study, 120)
     assert tables.at_chance(axis.cells[0]) == 3
     for part in ("chance", tables.trials_text(study), "Validation: one for all."):
-        assert part in told
+        assert part in printed_text
     assert dict(tables.conditions_table(study).rows)["validation"] == "one for all"
     # Two axes of n values each share the base: 2n - 1 cells.
     two = synthetic.findings(axes=("width", "depth"))

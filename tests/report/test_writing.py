@@ -106,7 +106,7 @@ def test_a_link_is_followed(tmp_path):
 def test_a_full_disk_leaves_the_old_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the disk is full, the error says so and the earlier page is intact."""
+    """When the disk is full, the error has that reason and the old page is intact."""
     target = tmp_path / "report.html"
     target.write_bytes(b"old")
 

@@ -25,7 +25,7 @@ from dwindle.findings.model import Claim, ClaimVerdict
 PENALTY = 0.05  # canonical λ: mean loss + λ/2 Σ w²
 SAMPLES = 600  # few: each way of training goes over them a thousand times
 UNITS = (64, 10)  # no hidden layer: a convex problem
-# What the claim asks for: the right conversions agree to 1e-3 of the weights, and a
+# What the claim requires: the right conversions agree to 1e-3 of the weights, and a
 # wrong scaling lands at least fifty times farther away.
 SAME = 1e-3
 FARTHER = 50

@@ -129,7 +129,7 @@ def train(
 def dead_inputs(samples: PlainSamples) -> Tensor:
     """Return the indices of inputs that are zero in every sample.
 
-    Their weights never see a gradient of the data term: nature's own probe for the
-    decay of "a weight that the error does not care about".
+    Their weights never get a gradient of the data term: they measure the decay of "a
+    weight that the error does not care about".
     """
     return (samples.inputs == 0).all(dim=0).nonzero().squeeze(1)

@@ -1,7 +1,7 @@
 """The studies behind the answer: digits, small ReLU networks, the question's setting.
 
 The settings are those in which most cells have an optimum inside the grid; where decay
-does not matter, the statistics say so.
+does not matter, the statistics show it.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ SGD = StudySpec(
     ),
 )
 
-# Its step has the size of the lr, whatever the gradient: another lr, and λ of a range
+# The size of its step is the lr, for any gradient: another lr, and a range of λ that is
 # a hundred times as high.
 ADAMW = replace(
     SGD,

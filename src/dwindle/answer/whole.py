@@ -68,7 +68,7 @@ def give_answer(
         studies: Name of the store file to study, in the order of the verdict.
         folder: Where the stores are; made if there is none.
         backend: Where packs train; it is left open.
-        audience: Told of every claim and of every pack.
+        audience: Notified of every claim and of every pack.
 
     """
     began = time.monotonic()

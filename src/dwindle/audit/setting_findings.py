@@ -8,7 +8,7 @@ from typing import Any
 from dwindle.audit.findings import Finding, GroupLine, Paste, Unchecked, number_line
 from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import shrink_from_number
-from dwindle.decay.evidence.peers import regime_told
+from dwindle.decay.evidence.peers import resolve_regime
 from dwindle.decay.evidence.recipes import PublishedRecipe, recipes
 from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.explain import Explanation, explain
@@ -376,7 +376,10 @@ def is_a_training(run: Run, alike: Sequence[PublishedRecipe]) -> bool:
     steps = run.quantities().get("steps")
     if run.lr is None or steps is None or not alike:
         return False
-    if regime_told(alike[0].knob, run, regime=None, normalized=True) == "fine-tuning":
+    if (
+        resolve_regime(alike[0].knob, run, regime=None, normalized=True)
+        == "fine-tuning"
+    ):
         return False
     hot = run.lr * _TIMES_LESS >= min(each.lr for each in alike)
     shortest = min(each.run.total_steps for each in alike)

@@ -1,8 +1,7 @@
 """The command line: one file per command, no mathematics.
 
 A command is a row of ``commands.toml`` and a module ``dwindle.cli.NAME``, or what its
-``home`` names. The module is imported only when its command is asked for, and has two
-names::
+``home`` names. The module is imported only when its command runs, and has two names::
 
     OPTIONS = (
         Option("STUDY.toml", "the study file", required=True),  # a place
@@ -11,7 +10,7 @@ names::
     )
 
     def command(*, study_toml: str, store: str | None, quick: bool, as_json: bool):
-        \"\"\"Say in one sentence what it does; the rest of the help page.\"\"\"
+        \"\"\"One sentence: what it does; then the rest of the help page.\"\"\"
 
 Every option arrives as a keyword argument (lower case, ``-`` and ``.`` as ``_``): a
 flag as bool, the others as ``option.read`` makes of them, None where not given;
@@ -19,7 +18,7 @@ flag as bool, the others as ``option.read`` makes of them, None where not given;
 
 A command prints data through :mod:`dwindle.cli.output`: ``print_json(plain)`` under
 ``--json``, otherwise ``stdout().print(...)``; progress and notes go to ``stderr()``.
-It raises :class:`dwindle.errors.DwindleError` for everything that a person can mend:
+It raises :class:`dwindle.errors.DwindleError` for everything that a user can fix:
 :func:`dwindle.cli.main.main` turns it into text on stderr (with ``--json`` also into
 an error object on stdout) and into the exit code.
 

@@ -29,7 +29,12 @@ OPTIONS = (
 
 
 def command(
-    *, quick: bool, out: str | None, workers: int | None, as_json: bool, **asked: Any
+    *,
+    quick: bool,
+    out: str | None,
+    workers: int | None,
+    as_json: bool,
+    **arguments: Any,
 ) -> None:
     """Answer whether L2 regularization should be corrected for scale.
 
@@ -43,7 +48,7 @@ def command(
     folder = Path(out or _FOLDER)
     studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
-    to = Outputs.checked({**asked, "html": str(page)}, stores, as_json=as_json)
+    to = Outputs.checked({**arguments, "html": str(page)}, stores, as_json=as_json)
     answer = _answer(studies, folder, workers)
     kind = ("--quick",) if quick else ()
     to.show(of_study(answer), "answer", *kind, "--out", folder)
@@ -69,7 +74,7 @@ def _answer(
 
 @dataclass(frozen=True)
 class _Listeners:
-    """Tells claims as they are checked, above the bars of the studies."""
+    """Prints claims as they are checked, above the bars of the studies."""
 
     console: "Console"
     show: "OnProgress"

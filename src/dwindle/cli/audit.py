@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _MOST_DEVICES = 1_000_000  # more than any cluster has is a slip
 _PACES = ("step", "epoch", "never")
-# What a target that is neither a function nor a settings file looks like.
+# A target that is a code, typed behind a space instead of a comma.
 _IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
 # Files in which people keep settings, and that no trainer reads.
 _TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
@@ -97,7 +97,7 @@ def command(
     select: frozenset[str] | None,
     ignore: frozenset[str] | None,
     as_json: bool,
-    **words: Any,
+    **arguments: Any,
 ) -> int:
     """Report whether a training decays what its author thinks it decays.
 
@@ -107,8 +107,8 @@ def command(
     or facts written before:after, it reports what a change does, and what to type to
     keep the decay.
 
-    The scheduler is followed at the pace that --scheduler-every says, else at one that
-    is guessed from its plan (T_max, milestones, step_size) beside the steps and epochs
+    The scheduler is followed at the pace of --scheduler-every, else at one that is
+    guessed from its plan (T_max, milestones, step_size) beside the steps and epochs
     of the run; a line names the guess. --schedule counts instead of the scheduler.
 
     The exit code is 1 where there is an error or a warning, else 0; notes never count.
@@ -116,16 +116,16 @@ def command(
     if explain is not None:
         _explain(explain, as_json=as_json)
         return 0
-    written = WrittenFacts.from_words(words)
+    written = WrittenFacts.from_arguments(arguments)
     if target is None:
         must = "dwindle audit needs something to audit."
         raise UsageError(must, "no target", _NO_TARGET)
-    _refuse_unreadable(target, words["new"])
+    _refuse_unreadable(target, arguments["new"])
     is_file = is_settings_file(target)
     for name, (must, remedy) in (_OF_PROGRAMS if is_file else _OF_FILES).items():
-        if words[name] is not None:
+        if arguments[name] is not None:
             raise UsageError(must, f"it for {target}", remedy)
-    found = (_files if is_file else _programs)(target, written, words)
+    found = (_files if is_file else _programs)(target, written, arguments)
     found = found.selected(select or (), ignore or ())
     answer(found.as_dict(), found.sheet(), as_json=as_json)
     return found.exit_code
@@ -152,14 +152,14 @@ def _refuse_unreadable(target: str, new: str | None) -> None:
         raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
 
 
-def _files(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "Audit":
+def _files(target: str, written: WrittenFacts, arguments: Mapping[str, Any]) -> "Audit":
     from dwindle.audit.settings_audit import (
         audit_changed_files,
         audit_training_arguments,
     )
 
     before, after = written.known(0), written.known(-1)
-    new, devices = words["new"], words["world_size"] or 1
+    new, devices = arguments["new"], arguments["world_size"] or 1
     # One file with before:after is compared with itself under the other facts.
     if new is None and not written.is_change:
         return audit_training_arguments(target, given=before, world_size=devices)
@@ -172,17 +172,19 @@ def _files(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "Aud
     )
 
 
-def _programs(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "Audit":
+def _programs(
+    target: str, written: WrittenFacts, arguments: Mapping[str, Any]
+) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
-    every, new = words["scheduler_every"], words["new"]
+    every, new = arguments["scheduler_every"], arguments["new"]
     if every is None and "shape" in written.texts:
         # A schedule that was typed counts, a constant one as well.
         every = "never"
 
     def audited(text: str, run: Run) -> "Audit":
         program = load_program(text)
-        # torch is not imported before somebody's own code was: it has it already.
+        # Imported after the user's code, which has imported torch already.
         from dwindle.pytorch.audit import audit
 
         return audit(
@@ -192,7 +194,7 @@ def _programs(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "
             run=run,
             example=program.example,
             every=every,
-            weight_decay=words["weight_decay"],
+            weight_decay=arguments["weight_decay"],
             target=text,
         )
 

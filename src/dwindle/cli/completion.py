@@ -57,7 +57,7 @@ def _values_of(option: Option) -> tuple[str, ...]:
 def command(*, shell: str, as_json: bool) -> None:
     """Print the completion of a shell: commands, options, knobs, rules, schedules.
 
-    Each shell looks for it in a folder of its own; the examples are the usual ones
+    Each shell reads it from its own folder; the examples are the usual ones
     (zsh: one in $fpath). Where nothing is known of a value, files are completed.
     """
     if shell not in _SCRIPTS:
@@ -137,7 +137,7 @@ def _zsh(lines: Sequence[_Line]) -> Iterable[str]:
     yield "    elif (( $#places )); then compadd -S '' -a places"
     yield "    else _files; fi"
     yield "}"
-    # As a file in fpath it is run when it is first asked; else it is sourced.
+    # As a file in fpath it is run at the first completion; else it is sourced.
     yield "if [[ $funcstack[1] == _dwindle ]]; then _dwindle"
     yield "else compdef _dwindle dwindle; fi"
 

@@ -32,7 +32,7 @@ def command(*, quantity: str | None, as_json: bool) -> None:
     """List measured exponents of the best decay over scale, pooled and one by one.
 
     Without QUANTITY: what to expect of each in every class of trainings, and what
-    nobody has measured. With it: every record, with its source and what was read of it.
+    nobody has measured. With it: every record, its source, and which text was read.
     """
     there = read_evidence()
     names = tuple(QUANTITIES) if quantity is None else (quantity_named(quantity).name,)

@@ -62,12 +62,12 @@ def _whole_setting(word: str) -> str:
         return _EXAMPLE
     if read_numbers.read_number(word) is not None:
         two = f"torch.optim.SGD={word}, for example, or torch.optim.AdamW={word}"
-        return f"Say where {word} is typed: {two}."
+        return f"Write where {word} is typed: {two}."
     try:
         name = knobs(word)[0].name
     except DwindleError:
         return _EXAMPLE
-    return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
+    return f"Write {name}=0.1, for example; dwindle knobs {name} explains it."
 
 
 def _read_time(option: str, text: str) -> float | str:
@@ -173,11 +173,13 @@ class WrittenFacts:
     nesterov: bool | None
 
     @classmethod
-    def from_words(cls, words: Mapping[str, Any]) -> "WrittenFacts":  # None or str
+    def from_arguments(
+        cls, arguments: Mapping[str, Any]
+    ) -> "WrittenFacts":  # None or str
         """Gather the facts among the keyword arguments of a command."""
-        given = {fact.argument: words[fact.argument] for fact in FACTS}
+        given = {fact.argument: arguments[fact.argument] for fact in FACTS}
         texts = {field: text for field, text in given.items() if text is not None}
-        with_it, without = words[_WITH.argument], words[_WITHOUT.argument]
+        with_it, without = arguments[_WITH.argument], arguments[_WITHOUT.argument]
         if with_it and without:
             got, remedy = f"{_WITH.name} and {_WITHOUT.name}", "Leave one of them out."
             must = "Momentum must be of one kind."
@@ -195,7 +197,7 @@ class WrittenFacts:
             if ":" in self.texts.get(fact.argument, ""):
                 must = f"{needed_for} must be given one run, without before:after."
                 got = f"{fact.name} {self.texts[fact.argument]}"
-                remedy = "Write one value; dwindle rescale says what a change does."
+                remedy = "Write one value; dwindle rescale shows what a change does."
                 raise UsageError(must, got, remedy)
         return self._side(0)
 

@@ -22,7 +22,7 @@ from dwindle.cli.options import (
 )
 from dwindle.cli.output import note, print_plan, stderr, warn
 from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
-from dwindle.cli.training_file import Asked, Grammar, asked_of
+from dwindle.cli.training_file import Arguments, Grammar, arguments_of
 from dwindle.errors import RangeError, UsageError
 from dwindle.wording import listed, number
 
@@ -102,7 +102,7 @@ def read_slots(_: str, text: str) -> tuple[str, ...]:
 
 
 _OF_RUN = tuple(replace(each, group=OF_ONE_RUN) for each in FACT_OPTIONS)
-# Trainings of a typical search, as the help of find says, too.
+# Trainings of a typical search; the help of find has the same numbers.
 USUAL = 16, 27
 # What no search goes without, with an example.
 NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
@@ -177,27 +177,27 @@ def command(*, as_json: bool, **typed: Any) -> int:
         [run]                           # facts, so that the half-life can be given
         lr = 3e-4
     """
-    with asked_of(typed, grammar_of("find", OPTIONS)) as asked:
-        search = search_from(asked)
+    with arguments_of(typed, grammar_of("find", OPTIONS)) as arguments:
+        search = search_from(arguments)
     with closing(search):
-        path, to = outputs_of(search, asked, "find", as_json=as_json)
-        if asked["dry_run"]:
+        path, to = outputs_of(search, arguments, "find", as_json=as_json)
+        if arguments["dry_run"]:
             _print_plan(search, path, as_json=as_json)
             return 0
         from dwindle.finding.driver import run_search
 
-        with running(search, asked) as how:
+        with running(search, arguments) as how:
             stopped = run_search(search, path, *how)
     return show_kept(path, to, stopped=stopped)
 
 
 def outputs_of(
-    search: "SearchPlan", asked: Asked, what: str, *, as_json: bool
+    search: "SearchPlan", arguments: Arguments, what: str, *, as_json: bool
 ) -> tuple[Path, Outputs]:
     """Return the store and where results are shown, checked before any training."""
     from dwindle.finding.command import CommandRecipe
 
-    if search.conditions.maximize and not asked["maximize"]:
+    if search.conditions.maximize and not arguments["maximize"]:
         metric = search.conditions.metric
         note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
     recipe = search.recipe
@@ -206,50 +206,50 @@ def outputs_of(
         ours = listed([f"{{{name}}}" for name in recipe.replaced_names])
         warn(f"{left} in the command stays as it is: only {ours} are replaced.")
     path = store_named_after(search.conditions.training, what)
-    path = Path(asked["store"]) if asked["store"] else path
-    inputs = (*asked["inputs"], *files_of_store(path))
-    return path, Outputs.checked(asked, inputs, as_json=as_json)
+    path = Path(arguments["store"]) if arguments["store"] else path
+    inputs = (*arguments["inputs"], *files_of_store(path))
+    return path, Outputs.checked(arguments, inputs, as_json=as_json)
 
 
 @contextmanager
 def running(
-    search: "SearchPlan", asked: Asked
+    search: "SearchPlan", arguments: Arguments
 ) -> Iterator[tuple["Settings", "OnProgress", "OnWarning"]]:
-    """Yield how trainings run, as it was typed, and what tells of them on stderr.
+    """Yield how trainings run, and what reports progress and warnings on stderr.
 
-    A cluster is left at the end.
+    A cluster is disconnected at the end.
     """
     from dwindle.finding.driver import Settings
     from dwindle.finding.progress import shown_on
 
     words = search.conditions.training
-    # A function of one's own stands in for a script that knows its folders.
+    # The folder of a command without {out} is watched; a function is one word.
     watches = len(words) > 1 and "{out}" not in " ".join(words)
-    cluster = on_ray.cluster_asked_for(asked)
+    cluster = on_ray.cluster_from(arguments)
     with cluster or nullcontext(), shown_on(stderr()) as on_progress:
         settings = Settings(
-            jobs=asked["jobs"],
-            slots=asked["slots"] or (),
-            seconds=asked["time"],
-            timeout_s=asked["timeout"],
+            jobs=arguments["jobs"],
+            slots=arguments["slots"] or (),
+            seconds=arguments["time"],
+            timeout_s=arguments["timeout"],
             watched=Path.cwd() if watches else None,
-            accept_change=asked["accept_change"],
+            accept_change=arguments["accept_change"],
             cluster=cluster,
         )
         yield settings, on_progress, warn
 
 
-def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
-    """Refuse a line that lacks something, with all that it lacks."""
-    words: tuple[str, ...] = asked["words"]
-    training: str | None = asked["training"]
+def check_all_is_there(arguments: Arguments, needed: Mapping[str, str]) -> None:
+    """Refuse a command line that lacks something; the error lists all of it."""
+    words: tuple[str, ...] = arguments["words"]
+    training: str | None = arguments["training"]
     if words and training:
         must = "A search must have one training: a command behind --, or a function."
         got = f"{training} and {shlex.join(words)}"
         raise UsageError(must, got, f"Leave out {training}.")
     # A command prints its loss under a name; a function returns it.
     needed = needed if training else {**needed, "metric": "val_loss"}
-    lacks = {f"--{name}": each for name, each in needed.items() if not asked[name]}
+    lacks = {f"--{name}": each for name, each in needed.items() if not arguments[name]}
     named, line = list(lacks), [f"{option} {lacks[option]}" for option in lacks]
     if not words and not training:
         named.append("a training")
@@ -259,31 +259,32 @@ def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
         raise UsageError(must, "none", f"Write {' '.join(line)}.")
 
 
-def search_from(asked: Asked) -> "SearchPlan":
-    """Return what is searched, of all that was typed."""
+def search_from(arguments: Arguments) -> "SearchPlan":
+    """Return the search that the arguments of a command describe."""
     from dwindle.finding.metric import Metric
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
 
-    check_all_is_there(asked, NEEDED)
-    unit = Unit.from_names(
-        asked["knob"], asked["as"], WrittenFacts.from_words(asked).run("dwindle find")
-    )
+    check_all_is_there(arguments, NEEDED)
+    run = WrittenFacts.from_arguments(arguments).run("dwindle find")
+    unit = Unit.from_names(arguments["knob"], arguments["as"], run)
     metric = Metric(
-        text=asked["metric"] or "loss",
-        take=asked["take"] or "last",
-        maximize=direction_of(asked),
+        text=arguments["metric"] or "loss",
+        take=arguments["take"] or "last",
+        maximize=direction_of(arguments),
     )
-    limits = {name: asked[name] for name in ("trainings", "within") if asked[name]}
+    limits = {
+        name: arguments[name] for name in ("trainings", "within") if arguments[name]
+    }
     return search_of(
-        train=asked["training"] or asked["words"],
+        train=arguments["training"] or arguments["words"],
         metric=metric,
-        keep_out=asked["keep_out"],
+        keep_out=arguments["keep_out"],
         unit=unit,
-        low=asked["low"],
-        high=asked["high"],
-        guess=asked["guess"],
-        scale=asked["scale"],
+        low=arguments["low"],
+        high=arguments["high"],
+        guess=arguments["guess"],
+        scale=arguments["scale"],
         **limits,
     )
 
@@ -311,7 +312,7 @@ def at_most(most: int, usual: tuple[int, int]) -> str:
 
 
 def first_training(search: "SearchPlan") -> str:
-    """Return the first training of a search as somebody would type it."""
+    """Return the first training of a search as a line to type."""
     from dwindle.finding.command import CommandRecipe, typed
     from dwindle.finding.driver import first_round
 
@@ -331,9 +332,9 @@ def _print_plan(search: "SearchPlan", path: Path, *, as_json: bool) -> None:
     from dwindle.finding.driver import first_round
 
     spec, unit, training = search.spec, search.unit, first_training(search)
-    asked = first_round(search)
-    typed = [float(each.typed) for each in asked]
-    at_knob = [unit.number_from_x(each.x) for each in asked]
+    trainings = first_round(search)
+    typed = [float(each.typed) for each in trainings]
+    at_knob = [unit.number_from_x(each.x) for each in trainings]
     plan: dict[str, object] = {"first": typed, "typed": unit.typed.name}
     plan |= {"knob": unit.knob.name, "first_at_knob": at_knob}
     plan |= {"store": str(path), "trainings": spec.trainings}

@@ -1,4 +1,4 @@
-"""dwindle fit: what results that already exist say of the best weight decay."""
+"""dwindle fit: the best weight decay, estimated from results that already exist."""
 
 import csv
 from typing import Any
@@ -73,20 +73,20 @@ OPTIONS = (
 )
 
 
-def command(*, results: str, as_json: bool, **asked: Any) -> None:
-    """Say which weight decay results show, how surely, and what would settle it.
+def command(*, results: str, as_json: bool, **arguments: Any) -> None:
+    """Estimate the best weight decay from results, and print what would settle it.
 
     One row per training. Columns are guessed from their names, which is printed;
     options choose others. Rows that differ in anything but weight decay and seed are
-    never pooled, unless --ignore says so. The file is read, never written or run.
+    pooled only with --ignore. The file is read, never written or run.
 
     The command of one training behind two dashes, with {weight_decay} and {seed}, is
     not run either: it completes the line of dwindle find that would settle the rest.
     """
     from dwindle.fitting.fit import fit
 
-    asked["maximize"] = direction_of(asked)
-    del asked["minimize"]
-    given = {name: each for name, each in asked.items() if each is not None}
+    arguments["maximize"] = direction_of(arguments)
+    del arguments["minimize"]
+    given = {name: each for name, each in arguments.items() if each is not None}
     found = fit(results, **given)
     answer(found.as_dict(), found.__rich__(), as_json=as_json)

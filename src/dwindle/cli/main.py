@@ -32,7 +32,7 @@ _HELP = {"--help", "-h"}
 _SAVED = "What was saved is kept; the same command again continues."
 # Commands that train, and save what they have. The others have nothing to go on with.
 _SAVING = frozenset({"find", "tune", "study", "answer"})
-# Which extra installs a library that a command may ask for.
+# Which extra installs a library that a command may need.
 _EXTRAS = {
     **dict.fromkeys(("torch", "sklearn"), "study"),
     **dict.fromkeys(("jinja2", "scipy", "vl_convert"), "report"),
@@ -73,7 +73,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if args is None else args)
-    # Closed by the shell (>&-): there is nobody to read, and nothing to crash on.
+    # Closed by the shell (>&-): writing to it must not fail.
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, as long as we live
     if sys.stderr is None:
@@ -101,7 +101,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ends_are_interruptions() -> Generator[None, None, None]:
-    """End in order as after Ctrl-C when asked to end, or when the terminal closes."""
+    """Handle SIGTERM and SIGHUP (the terminal closes) as Ctrl-C is handled."""
     # Only the main thread may set handlers of signals.
     if current_thread() is not main_thread():
         yield
@@ -124,7 +124,7 @@ def _ends_are_interruptions() -> Generator[None, None, None]:
 
 
 def _run_into_pipe(words: list[str]) -> int:
-    """Run a line; a reader who leaves early (head, less) has what he wants."""
+    """Run a command line; a reader that closes the pipe early (head) is no error."""
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -192,7 +192,7 @@ def _print_error(error: Exception, *, as_json: bool) -> int:
         error = MissingLibraryError(error.name, "This command", extra)
     if not isinstance(error, DwindleError):
         error = UnexpectedError(type(error).__name__, str(error))
-    # Having been interrupted is no error: everything went as the person wished.
+    # An interruption by the user is no error.
     prefix = "" if error.exit_code == INTERRUPTED else "error: "
     # NO_COLOR with any text in it switches colors off (no-color.org).
     if prefix and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):

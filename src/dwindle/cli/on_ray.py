@@ -1,4 +1,4 @@
-"""Where trainings run, as words of a command line: --ray, --ray-address."""
+"""Where trainings run, as options of a command line: --ray, --ray-address."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,15 +29,15 @@ OPTIONS = (
 )
 
 
-def cluster_asked_for(asked: Mapping[str, Any]) -> "Cluster | None":
-    """Return the cluster that some options ask for, connected; None for none."""
-    address: str | None = asked["ray_address"]
-    cpus, gpus = asked["cpus_per_training"], asked["gpus_per_training"]
-    if asked["ray"] and address:
+def cluster_from(arguments: Mapping[str, Any]) -> "Cluster | None":
+    """Return the cluster that the options name, connected; None without any."""
+    address: str | None = arguments["ray_address"]
+    cpus, gpus = arguments["cpus_per_training"], arguments["gpus_per_training"]
+    if arguments["ray"] and address:
         must = "Trainings must run on one cluster."
         remedy = "Leave out --ray to use the one that runs."
         raise UsageError(must, f"--ray and --ray-address {address}", remedy)
-    if not asked["ray"] and not address:
+    if not arguments["ray"] and not address:
         if cpus or gpus:
             must = "CPUs and GPUs of a training must come with the cluster that counts."
             remedy = "Add --ray, or --ray-address HOST:PORT."

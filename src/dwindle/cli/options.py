@@ -126,7 +126,7 @@ class Option:
     # Names that other tools have for it: who types one reads this one in the error.
     also: tuple[str, ...] = ()
     keyword: str = ""  # name of the keyword argument, where it is another one
-    is_rest: bool = False  # all words behind ``--``, which are somebody else's
+    is_rest: bool = False  # all words behind ``--``: the command of a training
     repeats: bool = False  # it may be given several times, and its value is a tuple
     # A fact of a run arrives as text, which may be before:after, and is read with all
     # others.
@@ -158,24 +158,24 @@ class Option:
 
 
 DIRECTIONS = (
-    Option("--maximize", "more of the metric is better; else its name tells"),
+    Option("--maximize", "more of the metric is better; else inferred from its name"),
     Option("--minimize", "less of the metric is better"),
 )
 
 
-def direction_of(asked: Mapping[str, Any]) -> bool | None:
-    """Return whether more is better, of what was typed; None where nothing was."""
-    if asked["maximize"] and asked["minimize"]:
+def direction_of(arguments: Mapping[str, Any]) -> bool | None:
+    """Return whether more is better, if either option was given; else None."""
+    if arguments["maximize"] and arguments["minimize"]:
         must = "One of --maximize and --minimize must be left out."
         raise UsageError(must, "both", "Write --maximize for a score.")
-    return True if asked["maximize"] else False if asked["minimize"] else None
+    return True if arguments["maximize"] else False if arguments["minimize"] else None
 
 
-# Hardly a training has these options, so in a line without -- they are meant for us;
-# --lr or --epochs may be its own.
+# Hardly a training has these options, so in a line without -- they are dwindle's;
+# --lr or --epochs may be those of the training.
 _NOBODY_ELSES = {"--knob", "--low", "--high", "--guess", "--within", "--trainings"}
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
-# They are read before any command is: main looks for them among the words.
+# main reads them before the command does.
 ALWAYS = (
     Option("--help", "show this page"),
     Option("--debug", "show a traceback when something fails"),
@@ -269,7 +269,7 @@ def _parameter(option: Option) -> "click.Parameter":
         return click.Argument([name], required=required, metavar=option.name)
     if option.is_flag:
         return click.Option([option.name, name], is_flag=True)
-    # Click keeps the last of two values without a word; all of them show the mistake.
+    # Click silently keeps the last of two values; with all of them it is an error.
     words = [option.name, name]
     return click.Option(words, multiple=True, required=required, metavar=option.metavar)
 
@@ -290,7 +290,7 @@ def _value(command: str, option: Option, given: object) -> object:
 def unknown_option(
     kind: str, typed: str, options: Mapping[str, Option], hint: str = ""
 ) -> UnknownNameError:
-    """Offer what another tool's name means here, else what looks like it.
+    """Return an error that offers what another tool's name means here, or similar ones.
 
     Another tool's is learning_rate, or --LEARNINGRATE; ``options`` are by the name that
     they have where this one stands.

@@ -22,8 +22,8 @@ def _console(*, to_stderr: bool) -> "Console":
     from rich.console import Console
 
     console = Console(stderr=to_stderr, highlight=False)
-    # Into a pipe or a file, COLUMNS is the one word of the user about its width; 0 is
-    # that of a terminal which does not know its own.
+    # Into a pipe or a file only COLUMNS sets the width; a terminal that does not know
+    # its width reports 0.
     is_known = (console.is_terminal or "COLUMNS" in os.environ) and console.width > 0
     wanted = max(console.width, _NARROWEST) if is_known else WIDTH
     console.width = min(wanted, _WIDEST)
@@ -31,7 +31,7 @@ def _console(*, to_stderr: bool) -> "Console":
 
 
 def stdout() -> "Console":
-    """Return a console for data; it drops colors when nobody looks (``NO_COLOR``)."""
+    """Return a console for data; without colors in a pipe or under ``NO_COLOR``."""
     return _console(to_stderr=False)
 
 

@@ -15,7 +15,7 @@ OPTIONS = (
 
 
 def command(
-    *, store: str, target: dict[str, float] | None, as_json: bool, **asked: Any
+    *, store: str, target: dict[str, float] | None, as_json: bool, **arguments: Any
 ) -> None:
     """Predict the best decay of a scale that nobody trained, by the law of others.
 
@@ -24,7 +24,7 @@ def command(
     """
     from dwindle.tuning.face import predict
 
-    to = Outputs.checked(asked, files_of_store(Path(store)), as_json=as_json)
+    to = Outputs.checked(arguments, files_of_store(Path(store)), as_json=as_json)
     tuned = predict(store, target=target)
     at = ",".join(f"{name}={value!r}" for name, value in (target or {}).items())
     where = ("--target", at) if at else ()

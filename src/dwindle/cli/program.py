@@ -1,4 +1,4 @@
-"""module:function: a person's own code that builds a model and its optimizer."""
+"""module:function: the user's code that builds a model and its optimizer."""
 
 import ast
 import inspect
@@ -151,7 +151,7 @@ def _raised(target: str, must: str, error: BaseException) -> AuditTargetError:
 
 
 def _place(error: BaseException) -> str:
-    """Return the file and line that it failed in: the person's own, if any."""
+    """Return the file and line that it failed in: in the user's code, if any."""
     frames = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
@@ -185,7 +185,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
     if not callable(found):
         got = f"{path}, which is {_type_of(found)}"
         raise AuditTargetError(target, "name a function", got, _REMEDY)
-    # Asked before it is called: what it would do without its arguments is not known.
+    # Checked before the call: a TypeError of the function itself is another error.
     try:
         inspect.signature(found).bind()
     except TypeError as error:

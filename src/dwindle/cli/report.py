@@ -64,14 +64,14 @@ def of_study(found: "Answer | Findings") -> Display:
 
 
 def of_own(found: "Found | Tuned") -> Display:
-    """Return how trainings of one's own are shown."""
+    """Return how a find or a tune is shown."""
 
     def page(origin: "Origin | None") -> str:
         from dwindle.finding.page import render_page
 
         return render_page(content(), origin)
 
-    def content() -> Any:  # a page of trainings of one's own
+    def content() -> Any:  # a page of a find or a tune
         from dwindle.finding.found import Found
         from dwindle.finding.page import page_of_found
         from dwindle.tuning.page import page_of_tuned
@@ -99,16 +99,20 @@ class Outputs:
 
     @classmethod
     def checked(
-        cls, asked: Mapping[str, Any], inputs: Sequence[str | Path], *, as_json: bool
+        cls,
+        arguments: Mapping[str, Any],
+        inputs: Sequence[str | Path],
+        *,
+        as_json: bool,
     ) -> Self:
-        """Return what stands among the options of a command.
+        """Return the outputs among the arguments of a command.
 
-        What could not be written is refused, before anything is trained or printed;
-        ``inputs`` are files that must stay.
+        A path that could not be written is refused, before anything is trained or
+        printed; ``inputs`` are files that must stay.
         """
         from dwindle.report.writing import check_target
 
-        html, png, force = asked["html"], asked["png"], asked["force"]
+        html, png, force = arguments["html"], arguments["png"], arguments["force"]
         named = [output for output in (html, png) if output is not None]
         for number, output in enumerate(named):
             check_target(output, force=force, inputs=(*inputs, *named[:number]))
@@ -117,7 +121,7 @@ class Outputs:
     def show(
         self, found: Display, *words: str | Path | None, study_file: str = ""
     ) -> None:
-        """Print what was found; write the page and the picture that are asked for."""
+        """Print what was found; write the page and the picture if they are wanted."""
         # First what cannot fail: a page may find no room, a picture nothing to show.
         if not self.as_json:
             found.draw(stdout())
@@ -149,13 +153,13 @@ class Outputs:
         note(f"Wrote {path}")
 
 
-def command(*, store: str, trial: int | None, as_json: bool, **asked: Any) -> None:
+def command(*, store: str, trial: int | None, as_json: bool, **arguments: Any) -> None:
     """Report what a study or a find showed: a table, JSON, or one whole page.
 
-    One that still runs, or was stopped, can be looked at, too.
+    One that still runs, or was stopped, is reported as far as it came.
     """
     path = Path(store)
-    to = Outputs.checked(asked, files_of_store(path), as_json=as_json)
+    to = Outputs.checked(arguments, files_of_store(path), as_json=as_json)
     if trial is not None:
         _print_trial(path, trial)
         return
@@ -195,7 +199,7 @@ def show_findings(
 
 
 def show_kept(store: Path, to: Outputs, **more: Any) -> int:
-    """Say where results are kept, show them, and return the exit code.
+    """Print where results are kept, show them, and return the exit code.
 
     ``more`` is as :func:`show_findings` has it.
     """
@@ -226,7 +230,7 @@ def _found_in(stored: "Stored", stopped: str | None) -> tuple[Display, int]:
 
 
 def _print_trial(store: Path, trial: int) -> None:
-    """Print the kept output of a training, with nothing in it that acts."""
+    """Print the kept output of a training, without control characters."""
     from dwindle.finding.driver import output_folder
     from dwindle.finding.output import readable
     from dwindle.finding.records import find_from_stored

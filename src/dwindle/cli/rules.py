@@ -21,7 +21,7 @@ def command(*, rule: str | None, as_json: bool) -> None:
     chosen = RULES if rule is None else (resolve_rule(rule),)
     document = {"rules": chosen}
     if rule is None:
-        columns = (Column("rule", "name", "cyan"), "says", Column("keeps", style="dim"))
+        columns = (Column("rule", "name", "cyan"), "law", Column("keeps", style="dim"))
         rows = [(each.name, law(each), each.keeps) for each in chosen]
         last = Line(text="dwindle rules RULE prints source and evidence.", style="dim")
         answer(document, Table(columns=columns, rows=rows), "", last, as_json=as_json)
@@ -29,7 +29,7 @@ def command(*, rule: str | None, as_json: bool) -> None:
     (one,) = chosen
     named = {
         "rule": one.name,
-        "says": one.sentence,
+        "statement": one.sentence,
         "law": law(one),
         "keeps": one.keeps,
         "lr": _product("lr", one.lr_exponents) if one.lr_exponents else "",
@@ -51,7 +51,7 @@ def _product(quantity: str, exponents: Mapping[str, float]) -> str:
     above = [_power(name, power) for name, power in named.items() if power > 0]
     below = [_power(name, -power) for name, power in named.items() if power < 0]
     if not above and not below:
-        return f"{quantity} stays, whatever {', '.join(named)}"
+        return f"{quantity} does not depend on {', '.join(named)}"
     return f"{quantity} ∝ {' / '.join([' · '.join(above) or '1', *below])}"
 
 

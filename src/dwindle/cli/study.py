@@ -1,4 +1,4 @@
-"""dwindle study: measure the best weight decay over scale, as a study file asks."""
+"""dwindle study: measure the best weight decay over scale, as a study file defines."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dwindle.study.plan import Pack
 
 _BACKENDS = {name: name for name in ("processes", "inline")}
-_MOST_WORKERS = 1024  # each is a process with a torch of its own: more is a slip
+_MOST_WORKERS = 1024  # each is a process that loads torch: more is a slip
 WORKERS = Option(
     "--workers",
     "how many processes train at a time",
@@ -55,12 +55,17 @@ OPTIONS = (
 
 
 def command(
-    *, study_toml: str, memory: int | None, dry_run: bool, as_json: bool, **asked: Any
+    *,
+    study_toml: str,
+    memory: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **arguments: Any,
 ) -> int:
-    """Train what a study file asks for, and report what was found.
+    """Train what a study file defines, and report what was found.
 
-    Every finished pack of trainings is kept at once, so that whatever stops a study,
-    the same command again continues it. A small study file, whole:
+    Every finished pack of trainings is kept at once: after an interruption the same
+    command continues the study. A small study file, whole:
 
         [study]
         problem = "digits-mlp"          # or digits-logistic, fashion-mlp
@@ -87,47 +92,49 @@ def command(
     file = Path(study_toml)
     spec = read_study_file(file)
     if dry_run:
-        _print_plan(spec, _workers(asked), memory, as_json=as_json)
+        _print_plan(spec, _workers(arguments), memory, as_json=as_json)
         return 0
-    path = Path(asked["store"]) if asked["store"] else file.with_suffix(".db")
-    to = Outputs.checked(asked, (file, *files_of_store(path)), as_json=as_json)
-    # Imported here: torch takes seconds, and what is wrong is said before that.
+    path = Path(arguments["store"]) if arguments["store"] else file.with_suffix(".db")
+    to = Outputs.checked(arguments, (file, *files_of_store(path)), as_json=as_json)
+    # Imported here: torch takes seconds, and errors of the input are raised before it.
     from dwindle.study.driver import run_study
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
-        chosen = _backend(stack, spec, asked)
+        chosen = _backend(stack, spec, arguments)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, memory)
     return show_kept(path, to, study_file=study_toml)
 
 
-def _backend(stack: ExitStack, spec: "StudySpec", asked: dict[str, Any]) -> "Backend":
-    """Return where packs train, as it was asked; the stack leaves a cluster."""
+def _backend(
+    stack: ExitStack, spec: "StudySpec", arguments: dict[str, Any]
+) -> "Backend":
+    """Return the chosen backend; the stack disconnects from a cluster."""
     from dwindle.study.backends import Inline, Processes, RayPacks
     from dwindle.study.driver import first_packs
 
-    if cluster := on_ray.cluster_asked_for(asked):
+    if cluster := on_ray.cluster_from(arguments):
         stack.enter_context(cluster)
-        if asked["backend"] or asked["workers"]:
+        if arguments["backend"] or arguments["workers"]:
             must, got = "Packs must train in one place.", "--backend or --workers"
             remedy = f"Leave out {got}: what fits on Ray trains at a time."
             raise UsageError(must, f"{got} beside Ray", remedy)
         return RayPacks(cluster)
-    if asked["backend"] == "inline":
+    if arguments["backend"] == "inline":
         return Inline()
-    most = _workers(asked)
+    most = _workers(arguments)
     # A worker takes seconds to load: more than there are packs would only wait.
     packs = len(first_packs(spec, workers=most))
     return Processes(min(most, packs), problem=spec.problem)
 
 
-def _workers(asked: dict[str, Any]) -> int:
-    """Return how many packs train at a time, as asked or as many as there are cores."""
+def _workers(arguments: dict[str, Any]) -> int:
+    """Return how many packs train at a time: --workers, or one for each core."""
     from dwindle.study.machine import cores
 
-    return 1 if asked["backend"] == "inline" else asked["workers"] or cores()
+    return 1 if arguments["backend"] == "inline" else arguments["workers"] or cores()
 
 
 def _print_plan(

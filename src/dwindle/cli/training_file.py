@@ -1,4 +1,4 @@
-"""The study file of find and tune: what a person would type, as TOML."""
+"""The study file of find and tune: a command line as TOML."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
 _FUNCTION = Option("--function", "module:function", "NAME", keyword="training")
 _WORDS = ["python", "train.py", "{weight_decay}", "{seed}"]
 _RUN = "run"
-Asked = dict[str, Any]  # by option, of many types
+Arguments = dict[str, Any]  # keyword arguments of a command, of many types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,11 @@ class _Mistakes:
 
 
 @contextmanager
-def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
-    """Yield all that is asked: what was typed, and what stands in a study file.
+def arguments_of(typed: Arguments, grammar: Grammar) -> Iterator[Arguments]:
+    """Yield the arguments of a command: typed, and read from a study file.
 
-    What is typed beside the file goes before what stands in it. ``inputs`` are the
-    files that were read. What the body finds wrong between the values of a file gets
-    its line there.
+    A typed option overrides the file. ``inputs`` are the files that were read. An error
+    that the body raises about values of the file gets its line there.
     """
     training: str | None = typed["training"]
     if training is None or not training.endswith(".toml"):
@@ -86,12 +85,12 @@ def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
     path = Path(training)
     text, tables = read_toml(path)
     mistakes = _Mistakes(lines=key_lines(text))
-    asked = _with_tables(tables, {**typed, "training": None}, grammar, mistakes)
+    arguments = _with_tables(tables, {**typed, "training": None}, grammar, mistakes)
     if mistakes.found:
         raise StudyFileError(training, tuple(sorted(mistakes.found)))
-    asked["store"] = asked["store"] or str(path.with_suffix(".db"))
+    arguments["store"] = arguments["store"] or str(path.with_suffix(".db"))
     try:
-        yield {**asked, "inputs": (path,)}
+        yield {**arguments, "inputs": (path,)}
     except DwindleError as error:
         if error.exit_code != DwindleError.exit_code:
             raise
@@ -103,10 +102,10 @@ def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
 
 
 def _with_tables(
-    tables: Asked, typed: Asked, grammar: Grammar, mistakes: _Mistakes
-) -> Asked:
-    """Return all that is asked; what is wrong in the tables of a file is collected."""
-    in_file: Asked = {}
+    tables: Arguments, typed: Arguments, grammar: Grammar, mistakes: _Mistakes
+) -> Arguments:
+    """Return the arguments; mistakes in the tables of the file are collected."""
+    in_file: Arguments = {}
     for table, key, value in _rows(tables, grammar, mistakes):
         try:
             option, read = _read(grammar, table, key, value)
@@ -121,17 +120,17 @@ def _with_tables(
             read = (*(before or ()), read)
         in_file[option.argument] = read
     _settle_direction(in_file, typed)
-    asked = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
+    arguments = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
     for name, example in grammar.needed.items():
-        if asked[name] is None and mistakes.meant.isdisjoint({name, grammar.table}):
+        if arguments[name] is None and mistakes.meant.isdisjoint({name, grammar.table}):
             must = f"[{grammar.table}] must have {name}."
             absent = UsageError(must, "none", written(name, example))
             mistakes.add(grammar.table, "", absent)
-    return asked
+    return arguments
 
 
-def _settle_direction(in_file: Asked, typed: Asked) -> None:
-    """What is typed goes before the file, in which ``maximize = false`` is said."""
+def _settle_direction(in_file: Arguments, typed: Arguments) -> None:
+    """Let a typed direction override the file; ``maximize = false`` there minimizes."""
     if typed["maximize"] or typed["minimize"]:
         in_file.update(maximize=False, minimize=False)
     elif in_file.get("maximize") is False:
@@ -139,9 +138,9 @@ def _settle_direction(in_file: Asked, typed: Asked) -> None:
 
 
 def _rows(
-    tables: Asked, grammar: Grammar, mistakes: _Mistakes
+    tables: Arguments, grammar: Grammar, mistakes: _Mistakes
 ) -> Iterator[tuple[str, str, object]]:
-    """Yield table, key and value; what is no table of ours is a mistake."""
+    """Yield table, key and value; an unknown table is a mistake."""
     known = (grammar.table, _RUN, *grammar.free)
     for table, rows in tables.items():
         if table not in known:
@@ -180,7 +179,7 @@ def _read(
         return option, found
     has_name = FACTS[option.argument].of_schedule  # and no meaning without it
     alone = {} if has_name else {option.argument: found}
-    # What one needs of others is found out where they are all there.
+    # What a fact needs of others is checked once all of them are known.
     with suppress(UsageError, MissingFactError):
         Run(**as_fields(alone))
     return option, text

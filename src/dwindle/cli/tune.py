@@ -1,4 +1,4 @@
-"""dwindle tune: the best decay at small scales, and what a law makes of it at large."""
+"""dwindle tune: the best decay at small scales, carried to a large one by a law."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -9,7 +9,7 @@ from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
 from dwindle.cli.output import note, print_plan
 from dwindle.cli.report import show_kept
-from dwindle.cli.training_file import Asked, asked_of
+from dwindle.cli.training_file import Arguments, arguments_of
 from dwindle.errors import RangeError, UsageError
 from dwindle.wording import counted, listed, number
 
@@ -75,17 +75,17 @@ def command(*, as_json: bool, **typed: Any) -> int:
     from dwindle.store.store import read_store
     from dwindle.tuning.face import run_tune
 
-    with asked_of(typed, GRAMMAR) as asked:
-        cells, search_at = _planned(asked)
+    with arguments_of(typed, GRAMMAR) as arguments:
+        cells, search_at = _planned(arguments)
         first = search_at(cells[0])
-    target = asked["target"]
+    target = arguments["target"]
     with closing(first):
-        path, to = of_find.outputs_of(first, asked, "tune", as_json=as_json)
-    if asked["dry_run"]:
+        path, to = of_find.outputs_of(first, arguments, "tune", as_json=as_json)
+    if arguments["dry_run"]:
         _print_plan(cells, target, first, path, as_json=as_json)
         return 0
     note(_cost(cells, first.spec.trainings))
-    with of_find.running(first, asked) as how:
+    with of_find.running(first, arguments) as how:
         run_tune(search_at, cells, target, path, *how)
     begun = len(find_from_stored(read_store(path)).scales)
     if begun < len(cells):
@@ -93,20 +93,22 @@ def command(*, as_json: bool, **typed: Any) -> int:
     return show_kept(path, to)
 
 
-def _planned(asked: Asked) -> tuple[tuple[Scale, ...], Callable[[Scale], "SearchPlan"]]:
+def _planned(
+    arguments: Arguments,
+) -> tuple[tuple[Scale, ...], Callable[[Scale], "SearchPlan"]]:
     """Return the scales to train, and what searches at one of them."""
     from dwindle.tuning.face import plan_cells
 
-    of_find.check_all_is_there(asked, NEEDED)
-    proxies = dict(asked["proxy"])
-    if len(proxies) < len(asked["proxy"]):
+    of_find.check_all_is_there(arguments, NEEDED)
+    proxies = dict(arguments["proxy"])
+    if len(proxies) < len(arguments["proxy"]):
         must, got = "Each axis must be given once.", "one --proxy twice"
         raise UsageError(must, got, "Write all its values behind one --proxy.")
 
     def search_at(cell: Scale) -> "SearchPlan":
-        return of_find.search_from({**asked, "guess": None, "scale": cell})
+        return of_find.search_from({**arguments, "guess": None, "scale": cell})
 
-    return plan_cells(proxies, asked["target"], asked["scale"] or {}), search_at
+    return plan_cells(proxies, arguments["target"], arguments["scale"] or {}), search_at
 
 
 def _cost(cells: tuple[Scale, ...], most: int) -> str:

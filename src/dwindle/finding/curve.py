@@ -112,7 +112,7 @@ class SearchFigure(NotebookFigure):
             which = f"training {each.number}, seed {each.seed}"
             at = "without decay" if each.is_without else number(each.value)
             told = f"{which}: {at}, loss {number(each.loss)}"
-            row = {"y": each.loss, "cell": str(each.seed), "told": told}
+            row = {"y": each.loss, "cell": str(each.seed), "tooltip": told}
             if each.is_without:
                 without.append(row)
             else:
@@ -123,8 +123,10 @@ class SearchFigure(NotebookFigure):
         thick = {"type": "line", "color": theme.ink, "strokeWidth": 2}
         symbol = {"type": "point", "filled": True, "size": 55, "opacity": 1}
         return [
-            vega.layer(without, *vega.told(dotted, {"y": y, "color": color})),
+            vega.layer(without, *vega.with_tooltip(dotted, {"y": y, "color": color})),
             vega.layer(inside, thin, {"x": x, "y": y, "color": color}),
             vega.layer(mean, thick, {"x": x, "y": y}),
-            vega.layer(inside, *vega.told(symbol, {"x": x, "y": y, "color": color})),
+            vega.layer(
+                inside, *vega.with_tooltip(symbol, {"x": x, "y": y, "color": color})
+            ),
         ]

@@ -102,7 +102,7 @@ def cards_of(
     within = raised(interval(*limits, digits=3)) if None not in limits else ""
     value = (value_card(line, within, scope),) if line else ()
     told = tuple(("", note) for note in first_notes(notes, JSON_HAS_ALL))
-    return (*value, *((Card(heading="Notes", says=told),) if told else ()))
+    return (*value, *((Card(heading="Notes", entries=told),) if told else ()))
 
 
 def _conditions(found: Found) -> Table:

@@ -1,1 +1,1 @@
-"""What the trainings of a study say: every number and sentence that is shown."""
+"""What the trainings of a study show: every number and sentence of a report."""

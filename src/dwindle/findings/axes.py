@@ -30,9 +30,9 @@ def measure_axis(
 ) -> AxisFindings:
     """Fit the exponent of an axis and compare every rule with its cells.
 
-    ``policy`` says what moves or stays along the axis, ``base_value`` is that of the
-    study's base cell, and ``family`` the update family that rules know. Without an
-    exponent ``why_null`` says why.
+    ``policy`` describes what moves or stays along the axis, ``base_value`` is that of
+    the study's base cell, and ``family`` the update family that rules know. Without an
+    exponent ``why_null`` is the reason.
     """
     # A depth of 0 is a value, but has no logarithm.
     telling = [
@@ -79,7 +79,7 @@ def measure_axis(
         cells=tuple(cell.findings for cell in cells),
         rules=tuple(rules),
         unchanged=unchanged,
-        would_tell=_would_tell(slope, cells, len(telling)),
+        would_tell=_what_would_decide(slope, cells, len(telling)),
         leans_on=alone,
     )
 
@@ -87,7 +87,7 @@ def measure_axis(
 def _leaning_on(
     telling: Sequence[StudyCell], slope: Slope | None
 ) -> WithoutCell | None:
-    """Return the cell without which the exponent leaves its interval, and it then."""
+    """Return the cell without which the exponent leaves its interval, if any."""
     # An end of the axis weighs most in a slope; with fewer than three other cells
     # nothing would check the law that is left.
     if slope is None or len(telling) <= CELLS_FOR_A_LAW:
@@ -111,7 +111,9 @@ def _slope_of(cells: Sequence[StudyCell]) -> Slope | None:
     )
 
 
-def _would_tell(slope: Slope | None, cells: Sequence[StudyCell], telling: int) -> str:
+def _what_would_decide(
+    slope: Slope | None, cells: Sequence[StudyCell], telling: int
+) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
     if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""

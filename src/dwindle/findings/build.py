@@ -22,7 +22,7 @@ _ONE_SPLIT = {"digits-mlp": 597, "digits-logistic": 597, "fashion-mlp": 2000}
 
 
 def findings_of(stored: StoredStudy) -> Findings:
-    """Return everything that the trainings of a study show, as its spec orders it."""
+    """Return everything that the trainings of a study show, axis by axis."""
     spec, problem = stored.spec, stored.problem
     trainings = gather(stored.rows)
     axes = tuple(_axis(spec, axis, trainings, problem=problem) for axis in spec.axes)

@@ -82,9 +82,9 @@ def answer_as_dict(answer: Answer) -> dict[str, Any]:  # JSON-like
 
 
 def _of_study(study: Findings) -> str:
-    """Return where the best λ goes; what is open is said once, where the axes are."""
+    """Return where the best λ goes; what is open is printed once, with the axes."""
     if not study.axes:
-        return "Nothing was varied, so nothing can be said about scale."
+        return "Nothing was varied, so these trainings show nothing about scale."
     name = optimizer_name(study.optimizer)
     if not study.is_plain:
         name += f" and λ normalized by {clean(study.normalization, limit=20)}"
@@ -120,7 +120,7 @@ def _size_axis(study: Findings) -> AxisFindings | None:
 
 
 def _reply(study: Findings) -> str:
-    """Whether the question's proposal is right: yes, no, or undecided."""
+    """Return whether the question's proposal is right: yes, no, or undecided."""
     size = _size_axis(study)
     question = find_rule(size, QUESTION) if size else None
     if size is None or question is None or size.unchanged is None:
@@ -138,7 +138,7 @@ _OF_SIZE = {
     "Undecided": "these trainings cannot tell whether to divide weight decay by the "
     "number of weights",
 }
-# What readers call an optimizer of a study who do not know its short name.
+# Names of optimizers for readers who do not know the short ones of a study file.
 _PLAINLY = {"sgd": "SGD and an L2 penalty", "adamw": "AdamW", "adam": "Adam and L2"}
 # A factor of two is what a person can picture; exponents stand in the tables.
 _TWICE = {
@@ -168,7 +168,7 @@ def _sentences(studies: Sequence[Findings]) -> Iterator[str]:
 
 
 def _moves(study: Findings) -> str:
-    """By how much what was varied moves the best value; empty where that is open."""
+    """Return by how much each axis moves the best value; empty where that is open."""
     moved = [
         (_TWICE.get(axis.axis, f"twice the {quantity(axis.axis)}"), 2**axis.exponent)
         for axis in study.axes
@@ -193,8 +193,8 @@ def _courses(axes: Sequence[AxisFindings]) -> list[str]:
     for axis in axes:
         by_course.setdefault(course_of(axis), []).append(quantity(axis.axis))
     clauses = [
-        said.format(listed(by_course[course]))
-        for course, said in COURSES.items()
+        clause.format(listed(by_course[course]))
+        for course, clause in COURSES.items()
         if course in by_course
     ]
     return [f"{'' if i else 'the best λ '}{each}" for i, each in enumerate(clauses)]
@@ -209,7 +209,7 @@ def _number(axis: AxisFindings) -> str:
 
 
 def _about_rules(study: Findings) -> str:
-    """Which rule costs least, unless the noise cannot tell it from doing nothing."""
+    """Return which rule costs least, if it is measurably better than doing nothing."""
     costs = rank_rules(study)
     if not costs:
         return ""

@@ -1,7 +1,7 @@
 """Findings as frozen data: exactly what the terminal, the page and the JSON show.
 
-All intervals are 90 % unless a field says otherwise. None means "there is no such
-number"; a reason stands beside it.
+All intervals are 90 %, but for fields that name another level. None means "there is no
+such number"; a reason stands beside it.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class CellFindings:
 
     ``value`` is the cell's value on its axis; ``scale`` holds every quantity (width,
     depth, weights, batch_size, dataset_size, epochs, steps, lr). ``optimum`` is None
-    when the best λ lies at an edge of the grid (``at_edge`` says which); it has no
+    when the best λ lies at an edge of the grid (``at_edge``: which one); it has no
     limits with fewer than three seeds, and a single missing limit is open: it lies
     beyond the grid. ``gain`` is what decay buys: loss without it minus loss at the
     optimum, corrected for the optimum's having been chosen on the same seeds.
@@ -108,8 +108,8 @@ class CellFindings:
     def idle_up_to(self) -> float | None:
         """The highest λ where even that one does not raise the loss.
 
-        Every decay does harm in the end. A grid on which none does ends before decay
-        acts, and that nothing is gained there says nothing about larger λ.
+        A decay that is large enough always does harm. A grid on which none does ends
+        before decay acts: that nothing is gained there is no evidence about larger λ.
         """
         without = self.undecayed
         top = max(self.decayed, key=lambda point: point.weight_decay, default=None)
@@ -127,7 +127,7 @@ class RuleFindings:
     """A published rule held against one axis.
 
     ``exponent`` is what the rule predicts for these very cells (slope of the λ that it
-    predicts). ``agrees`` is None where the measurement cannot tell: then the exponent
+    predicts). ``agrees`` is None where the measurement leaves it open: the exponent
     is ``not_excluded`` where a wide interval holds it. Regret is the
     validation loss lost by following the rule from the anchor cell, over the other
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
@@ -171,9 +171,9 @@ class AxisFindings:
 
     ``anchor`` is the value of the cell from which rules predict the others.
     ``unchanged`` holds what it costs to keep that cell's λ everywhere: also the cost of
-    a rule that does not apply to this axis. ``would_tell`` says what would decide an
-    axis whose course is unknown. ``leans_on`` is the one cell without which the
-    exponent would lie outside of its interval, if there is one.
+    a rule that does not apply to this axis. ``would_tell`` is what would decide an axis
+    whose course is unknown. ``leans_on`` is the one cell without which the exponent
+    would lie outside of its interval, if there is one.
     """
 
     axis: str
@@ -198,10 +198,10 @@ class AxisFindings:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(Plain):
-    """Everything that one study says.
+    """All findings of one study.
 
-    ``validation`` says on what samples losses are measured, and whether the intervals
-    include their choice. ``base`` holds the quantities of scale of the base cell.
+    ``validation`` describes the samples that losses are measured on, and whether the
+    intervals include their choice. ``base`` holds the base cell's quantities of scale.
     """
 
     study: str

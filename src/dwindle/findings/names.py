@@ -86,7 +86,7 @@ def decay(value: float | None) -> str:
 
 
 def sure_cells(telling: int, cells: int) -> str:
-    """Return of how many cells the best λ enters a slope.
+    """Return in how many cells the best λ is sure enough to enter a slope.
 
     Tables show a best λ for more of them: one where decay may not matter, or whose
     limits lie beyond the grid.

@@ -71,7 +71,7 @@ def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
         )
         for cell in cells
     ]
-    # A rule with a say on some cells only would be judged on easier ones than others.
+    # A rule that predicts some cells only would be judged on easier ones than others.
     silent = next((each.why_not for each in predictions if each.factor is None), "")
     why_not = "the axis has one cell" if len(cells) == 1 else silent
     if why_not:
@@ -107,8 +107,8 @@ def drop_uninformative_agreement(
 ) -> tuple[RuleFindings, ...]:
     """Return the rules, agreeing with none where the measurement excludes none.
 
-    An interval that holds the exponents of all rules and 0 supports no rule; where they
-    all say the same, it must at least exclude a square root more or less. ``agrees`` is
+    An interval that holds the exponents of all rules and 0 supports no rule; where all
+    predict the same, it must at least exclude a square root more or less. ``agrees`` is
     None where an agreement could not have failed.
     """
     candidates = [rule for rule in rules if rule.exponent is not None]

@@ -139,7 +139,7 @@ def course_of(axis: AxisFindings) -> Course:
 
 
 def surely_costs_less(one: RuleFindings, other: RuleFindings) -> bool:
-    """Return whether one rule loses less than another: their 90 % difference says so.
+    """Return whether one rule loses less than another, by their 90 % difference.
 
     Without seeds that both have, their intervals must be apart.
     """
@@ -171,7 +171,7 @@ def rank_rules(study: Findings) -> tuple[RuleCost, ...]:
 
 
 def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
-    """Return the rules that noise cannot tell from the cheapest one, itself first."""
+    """Return the rules that noise does not separate from the cheapest, itself first."""
     best = costs[0]
 
     def is_dearer(cost: RuleCost) -> bool:
@@ -188,8 +188,8 @@ def _are_paired(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) ->
 
 def _surely_more(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) -> bool:
     """Whether one rule costs more than another, in one seed and from one anchor."""
-    # Both start from the same anchor and are judged by the same seeds, so what these
-    # have in common says nothing about which of the two is better.
+    # Both start from the same anchor and are judged by the same seeds: noise that they
+    # share cancels in the difference.
     shared = sorted(set(one.by_seed) & set(other.by_seed))
     more = np.array([one.by_seed[seed] - other.by_seed[seed] for seed in shared])
     # A rule that leads nowhere has no places; then the other's are the difference.

@@ -1,4 +1,4 @@
-"""Which λ a rule would call equal across scales: the corrections of a collapse plot.
+"""The corrections of a collapse plot: which λ a rule makes equal across scales.
 
 A rule holds when the loss curves of all scales line up after λ was brought to the
 anchor scale by it: λ · (predicted at the anchor) / (predicted at the cell).
@@ -167,8 +167,8 @@ def best_correction(axis: AxisFindings) -> Correction | None:
     """Return the correction to show beside the curves as typed.
 
     The published rule after which they line up best, of those that agree with the
-    measured exponent. Without any it is that exponent itself: that it collapses its own
-    cells says nothing about a rule, so no rule's name stands over it. None without an
+    measured exponent. Without any it is that exponent, without a rule's name: that it
+    collapses the cells that it was fitted to supports no rule. None where there is no
     exponent.
     """
     typed, *others = corrections(axis)

@@ -49,8 +49,8 @@ class CollapsePanel:
 def collapse_panel(panel: CollapsePanel) -> Spec:
     """Return one panel of a collapse plot.
 
-    Above, the loss of every scale over the corrected λ, measured from the lowest loss
-    of its own curve; below, on the same λ, the best λ of every scale with its interval.
+    Above, the loss of every scale over the corrected λ, measured from the lowest of its
+    curve; below, on the same λ, the best λ of every scale with its interval.
     The rule holds where the curves, and so the symbols below, stand on top of each
     other.
     """
@@ -126,12 +126,12 @@ def _optima(panel: CollapsePanel, domain: tuple[float, float]) -> Spec:
         (seen if row else unknown).append(row or why)
     text = {"type": "text", "fontSize": panel.size.lettering, "align": "left"}
     shape = vega.series_shape(names)
-    look = {**place, "color": panel.color, "shape": shape}
+    encoding = {**place, "color": panel.color, "shape": shape}
     return {
         "width": panel.size.width,
         "height": (panel.size.lettering + 2) * max(len(names), 1),
         "layer": [
-            *optimum_layers(seen, look, "transparent"),
+            *optimum_layers(seen, encoding, "transparent"),
             vega.layer(
                 unknown,
                 text | {"color": panel.theme.muted},
@@ -143,7 +143,7 @@ def _optima(panel: CollapsePanel, domain: tuple[float, float]) -> Spec:
 
 def _why_no_optimum(cell: CellFindings, factor: float | None) -> str:
     if factor is None:
-        return "the rule says nothing here"
+        return "the rule does not apply here"
     if cell.at_edge is not None:
         return f"best λ {raised(tables.optimum_text(cell))}: edge of the grid"
     return "decay does not matter here" if cell.matters == "no" else "no optimum"

@@ -33,7 +33,7 @@ def exponents_panel(axis: AxisFindings) -> Spec:
             "rule": rule_title(rule.rule),
             "x": rule.exponent,
             "agrees": agreement(rule),
-            "told": f"{rule_title(rule.rule)}: {fixed(rule.exponent)}",
+            "tooltip": f"{rule_title(rule.rule)}: {fixed(rule.exponent)}",
         }
         for rule in rules
     ]
@@ -54,7 +54,7 @@ def exponents_panel(axis: AxisFindings) -> Spec:
         "color": nominal("agrees", legend=None, scale=mapped(answers, colors)),
         "shape": nominal("agrees", legend=None, scale=mapped(answers, shapes)),
     }
-    points = vega.layer(rows, *vega.told(point, place))
+    points = vega.layer(rows, *vega.with_tooltip(point, place))
     zero = {"type": "rule", "color": PAGE.muted, "strokeDash": [2, 3]}
     at_zero = vega.layer([{"x": 0.0}], zero, {"x": across})
     found = (axis.exponent, axis.low, axis.high)
@@ -86,7 +86,7 @@ def regret_map(findings: Findings) -> Spec:
             "axis": quantity(axis.axis),
             "regret": rule.regret,
             "label": regret(rule),
-            "told": f"{rule_title(rule.rule)}, {quantity(axis.axis)}: loses "
+            "tooltip": f"{rule_title(rule.rule)}, {quantity(axis.axis)}: loses "
             f"{regret(rule)} nats (90 %: {regret_interval(rule)})",
         }
         for axis in findings.axes
@@ -126,7 +126,9 @@ def regret_map(findings: Findings) -> Spec:
         "height": {"step": 25},
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
-            vega.layer(rows, *vega.told(tile, {**places, "color": classes(PAGE.heat)})),
+            vega.layer(
+                rows, *vega.with_tooltip(tile, {**places, "color": classes(PAGE.heat)})
+            ),
             vega.layer(rows, {"type": "text", "fontSize": 12}, number),
         ],
     }
@@ -172,7 +174,7 @@ def terms_panel(axis: AxisFindings) -> Spec:
             "x": value,
             "term": term,
             "y": height,
-            "told": f"{quantity(axis.axis)} {number(value, digits=4)}: "
+            "tooltip": f"{quantity(axis.axis)} {number(value, digits=4)}: "
             f"{term} {number(height)}",
         }
         for value, data, penalty in terms_rows(axis)
@@ -207,6 +209,6 @@ def terms_panel(axis: AxisFindings) -> Spec:
         "strokeDash": by_term([[1, 0], [5, 3]]),
     }
     line = {"type": "line", "strokeWidth": 2}
-    point = vega.told({"type": "point", "filled": True, "size": 55}, encoding)
+    point = vega.with_tooltip({"type": "point", "filled": True, "size": 55}, encoding)
     layers = [vega.layer(rows, line, encoding), vega.layer(rows, *point)]
     return vega.figure(vega.plot(layers), PAGE)

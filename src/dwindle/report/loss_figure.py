@@ -156,7 +156,7 @@ def curve_rows(
                 "kind": kind_of(cell),
                 "x": point.weight_decay * by,
                 "y": point.mean - above,
-                "told": f"{at}: {loss}",
+                "tooltip": f"{at}: {loss}",
             }
 
 
@@ -176,16 +176,16 @@ def optimum_row(
         "cell": name,
         "kind": kind_of(cell),
         "x": cell.optimum * by,
-        # An open limit reaches to the frame: nobody knows where it lies.
+        # An open limit is drawn to the frame: it is not known.
         "low": max(low or domain[0], domain[0]),
         "high": min(high or domain[1], domain[1]),
-        "told": f"best λ at {name}: {raised(decay(cell.optimum * by))}, "
+        "tooltip": f"best λ at {name}: {raised(decay(cell.optimum * by))}, "
         f"90 % {raised(interval(low, high))}",
     }
 
 
 def curve_layers(rows: Sequence[Spec], place: Spec, *, width: float) -> list[Spec]:
-    """Return curves as lines, and where was trained as dots that tell their values."""
+    """Return curves as lines, and the λ that were trained as dots with tooltips."""
     line = {"type": "line", "clip": True, "strokeWidth": width, "strokeJoin": "round"}
     scale = vega.mapped(["matters", "flat"], [[1, 0], [2, 3]])
     dashed = vega.nominal("kind", scale=scale, legend=None)
@@ -195,7 +195,7 @@ def curve_layers(rows: Sequence[Spec], place: Spec, *, width: float) -> list[Spe
     dots = {"x": place["x"], "y": place["y"], "fill": place["color"]}
     return [
         vega.layer(rows, line, {**place, "strokeDash": dashed}),
-        vega.layer(seen, *vega.told(vega.DOT, dots)),
+        vega.layer(seen, *vega.with_tooltip(vega.DOT, dots)),
     ]
 
 
@@ -207,14 +207,16 @@ def optimum_layers(
     It is hollow, of the color of the ``ground``, where decay makes no difference: the
     best λ is then mostly noise.
     """
-    look = {name: each for name, each in place.items() if name != "shape"}
+    unshaped = {name: each for name, each in place.items() if name != "shape"}
     rule = {"type": "rule", "strokeWidth": 1 + scale, "opacity": 0.5, "clip": True}
     point = {"type": "point", "size": 55 * scale, "strokeWidth": 1.2 + 0.4 * scale}
     hollow = {"test": "datum.kind === 'flat'", "value": ground}
     fill = {**place["color"], "condition": hollow}
     return [
-        vega.layer(rows, rule, vega.between(look, "x")),
-        vega.layer(rows, *vega.told(point | {"opacity": 1}, {**place, "fill": fill})),
+        vega.layer(rows, rule, vega.between(unshaped, "x")),
+        vega.layer(
+            rows, *vega.with_tooltip(point | {"opacity": 1}, {**place, "fill": fill})
+        ),
     ]
 
 

@@ -40,7 +40,7 @@ class Card:
 
     typed: str = ""
     heading: str = ""
-    says: tuple[tuple[str, str], ...]
+    entries: tuple[tuple[str, str], ...]
 
 
 class View(NamedTuple):
@@ -61,7 +61,7 @@ class Drawn(NamedTuple):
 def value_card(typed: str, limits: str, scope: str) -> Card:
     """Return what to type, with its interval, and for what."""
     within = f"90 %: {limits}. " if limits else ""
-    return Card(typed=typed, says=(("", f"{within}For {scope}."),))
+    return Card(typed=typed, entries=(("", f"{within}For {scope}."),))
 
 
 def cards(studies: Sequence[Findings]) -> Iterator[Card]:
@@ -77,14 +77,14 @@ def cards(studies: Sequence[Findings]) -> Iterator[Card]:
             yield value_card(f"weight_decay = {decay(cell.best_decay)}", limits, scope)
         else:
             why = ("", f"{scope}: {nothing_to_set(cell)}.")
-            yield Card(heading="No value to type", says=(why,))
+            yield Card(heading="No value to type", entries=(why,))
     questions = tuple(open_questions(studies))
     if questions:
-        yield Card(heading="Open, and what would decide it", says=questions)
+        yield Card(heading="Open, and what would decide it", entries=questions)
 
 
 def open_questions(studies: Sequence[Findings]) -> Iterator[tuple[str, str]]:
-    """Yield (quantities, what would tell) for every axis that cannot tell."""
+    """Yield (quantities, what would decide it) for every axis that is undecided."""
     found: dict[str, list[str]] = {}
     for study in studies:
         of = f" ({clean(study.study, limit=60)})" if len(studies) > 1 else ""

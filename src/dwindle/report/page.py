@@ -37,7 +37,7 @@ QUESTION = "Should L2 regularization be corrected for scale?"
 
 
 class Mark(NamedTuple):
-    """How a verdict on a claim looks: word and sign say what the color says."""
+    """How a verdict on a claim is drawn: the color repeats what word and sign mean."""
 
     kind: str
     sign: str
@@ -103,7 +103,7 @@ def filled(template: str, **values: object) -> str:
 
 
 def environment() -> "Environment":
-    """Return what fills templates: every text escaped, and cleaned of what acts."""
+    """Return the environment of templates: texts are escaped and without controls."""
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError:
@@ -116,7 +116,7 @@ def environment() -> "Environment":
         # All texts of findings are cleaned here, wherever they stand on the page.
         finalize=_inert,
         loader=FunctionLoader(_resource),
-        # A name that the template does not find is our fault, and no empty text.
+        # A name that is not defined is an error of ours, and no empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -139,7 +139,7 @@ def environment() -> "Environment":
 
 
 def _inert(value: object) -> object:
-    """Clean what the template puts out, but for drawings and the style sheet."""
+    """Clean a value that a template prints, but for drawings and the style sheet."""
     is_plain = isinstance(value, str) and not hasattr(value, "__html__")
     return clean(value, limit=2000) if is_plain else value
 

@@ -67,7 +67,7 @@ def svg(spec: Spec, *, name: str, alt: str) -> str:
 def png(spec: Spec, *, scale: float = 2.0) -> bytes:
     """Return a figure as a PNG picture on paper, ``scale`` pixels per unit.
 
-    Without a ground of its own it could not be read in a dark page.
+    Without a background it could not be read in a dark page.
     """
     framed = {"background": LIGHT.paper, **spec}
     picture: bytes = _converter().vegalite_to_png(
@@ -103,10 +103,10 @@ def inline_svg(drawn: str, *, name: str, alt: str) -> str:
     for element in root.iter():
         for key in _NEEDLESS & set(element.attrib):
             del element.attrib[key]
-        told = element.attrib.pop("aria-label", None)
-        if told is not None:
+        label = element.attrib.pop("aria-label", None)
+        if label is not None:
             # A browser shows it under the pointer, without any script.
-            ET.SubElement(element, f"{{{_SVG}}}title").text = told
+            ET.SubElement(element, f"{{{_SVG}}}title").text = label
         if "id" in element.attrib:
             element.attrib["id"] = names[element.attrib["id"]]
         found = _LINK.fullmatch(element.attrib.get("clip-path", ""))

@@ -63,7 +63,7 @@ def optimum_text(cell: CellFindings) -> str:
 
 
 def matters_text(cell: CellFindings) -> str:
-    """Return whether decay matters in a cell; what would tell is said once, above."""
+    """Return whether decay matters in a cell; ``open`` where that is undecided."""
     return "open" if cell.matters == "cannot tell" else cell.matters
 
 
@@ -198,7 +198,7 @@ def regret_table(findings: Findings) -> Table:
         (rule_title(name), *(on_axis(name, axis) for axis in findings.axes))
         for name in regret_order(findings)
     )
-    title = "Validation loss lost by following each rule, in nats (– says nothing)"
+    title = "Validation loss lost by following each rule, in nats (–: does not apply)"
     names = ("rule", *(quantity(axis.axis) for axis in findings.axes))
     return _table(title, names, rows)
 
@@ -248,7 +248,7 @@ def count_cells(findings: Findings) -> int:
 
 
 def trials_text(findings: Findings) -> str:
-    """Return how many trainings ended well, diverged or failed."""
+    """Return how many trainings succeeded, diverged or failed."""
     parts = [
         f"{count} {_ENDED.get(status, clean(status, limit=40))}"
         for status, count in findings.trials.items()
@@ -279,7 +279,7 @@ def conditions_table(findings: Findings) -> Table:
         ("validation", clean(findings.validation or NOTHING)),
         ("trainings", trials_text(findings)),
         ("seconds of training", fixed(findings.seconds, 1)),
-        # A machine that nothing is known of has no line.
+        # What is not known of the machine has no row.
         *((name, text) for name, text in flat(findings.conditions) if text),
     )
     return _table("", ("condition", "value"), iter(rows), texts=2)

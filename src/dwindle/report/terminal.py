@@ -43,7 +43,7 @@ def print_found(found: Answer | Findings, console: "Console") -> None:
 
 def _answer(answer: Answer, width: int) -> Parts:
     yield from _heading(QUESTION, width)
-    # First what was asked for; what it follows from comes below.
+    # The answer first; what it follows from comes below.
     yield Line(text=conclude(answer).headline, style="bold")
     yield ""
     for position, claim in enumerate(answer.claims, 1):
@@ -102,7 +102,7 @@ def _claim(position: int, claim: Claim) -> Parts:
     if claim.explanation:
         yield Line(text=clean(claim.explanation, limit=2000), indent=3)
     whose, how = clean(claim.whose), clean(claim.how, limit=600)
-    yield Line(text=f"Said by: {whose}. Checked: {how}.", style="dim", indent=3)
+    yield Line(text=f"From: {whose}. Checked: {how}.", style="dim", indent=3)
     evidence = tables.claim_table(claim)
     if evidence is not None:
         yield ""
@@ -129,7 +129,7 @@ def _studies(studies: Sequence[Findings]) -> Parts:
 
 
 def _verdict(rows: Sequence[VerdictRow]) -> Table:
-    """Return a line for what was measured, and for each rule that has a say."""
+    """Return a line for the measured exponent, and for each rule that predicts one."""
     lines: list[tuple[str, str, str]] = []
     for row in rows:  # its name stands once, above its rules
         power = Styled(" ".join(tables.measured_lines(row)), "bold")
@@ -155,7 +155,7 @@ def _axis(axis: AxisFindings, width: int) -> Parts:
     yield ""
     yield _cells(axis, width)
     ranked = ranked_rules(axis)
-    # A table of doubts says no more than the one line above it.
+    # A table without a number adds nothing to the line above it.
     if any(rule.regret is not None or rule.agrees is not None for rule in ranked):
         rules = tables.rules_table(axis)
         yield ""

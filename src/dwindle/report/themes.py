@@ -45,7 +45,7 @@ def _theme(colors: Mapping[str, Any]) -> Theme:  # texts and lists of them
 _FILE = table_beside(__file__)
 LIGHT, DARK = _theme(_FILE["light"]), _theme(_FILE["dark"])
 NOTEBOOK = _theme(_FILE["light"] | _FILE["notebook"])
-SERIES = len(LIGHT.series)  # colors of cells, each with a shape of its own
+SERIES = len(LIGHT.series)  # colors of cells, each with another shape
 
 
 def _variables(theme: Theme) -> Iterator[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ Spec = dict[str, Any]  # JSON: what Vega-Lite reads
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large a figure is drawn, in units of its own, and its letters in them."""
+    """Size of a figure and of its letters, in units of the drawing."""
 
     width: int
     height: int
@@ -39,7 +39,7 @@ _PLAIN_DECIMALS_FROM = 1e-3
 
 
 def figure(parts: Spec, theme: Theme, size: Size = PANEL) -> Spec:
-    """Return a whole specification: the parts, the schema, one quiet look."""
+    """Return a whole specification: the parts, the schema, and the style of all."""
     lettering = size.lettering
     axis = {
         "domainColor": theme.grid,
@@ -137,12 +137,12 @@ def series_shape(names: Sequence[str]) -> Spec:
     return nominal("cell", scale=mapped(names, shapes), legend=None)
 
 
-def told(mark: Spec, encoding: Spec) -> tuple[Spec, Spec]:
-    """Return a mark and its encoding such that each one tells its row's ``told``.
+def with_tooltip(mark: Spec, encoding: Spec) -> tuple[Spec, Spec]:
+    """Return a mark and its encoding with the ``tooltip`` of each row.
 
     The page shows it under the pointer, without a script.
     """
-    text = {"description": {"field": "told", "type": "nominal"}}
+    text = {"description": {"field": "tooltip", "type": "nominal"}}
     return {**mark, "aria": True}, {**encoding, **text}
 
 

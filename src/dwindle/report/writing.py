@@ -16,7 +16,7 @@ from dwindle.store import LARGEST_STUDY_FILE, SQLITE_HEAD
 # What our pages and pictures carry, so that a later run knows them as its own.
 PAGE_MARK = '<meta name="generator" content="dwindle">'
 PICTURE_MARK = b"Software\0dwindle"
-# Both stand near the start; a page of somebody who quotes ours further down is theirs.
+# Both stand near the start; a page that quotes one of ours further down is not ours.
 _HEAD_BYTES = 2048
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 13 + 4
@@ -66,7 +66,7 @@ def write_whole(
     """Write a file under another name, then put it in place in one step.
 
     A symbolic link is followed; devices and pipes are written through. A new file gets
-    the permissions of the umask, one that is replaced keeps its own.
+    the permissions of the umask, a replaced one keeps those that it had.
     """
     check_target(path, force=force)
     with _refusals_of_the_system(path):
@@ -80,7 +80,7 @@ def write_whole(
 
 
 def marked_picture(png: bytes) -> bytes:
-    """Return a PNG picture with a text chunk that says who drew it.
+    """Return a PNG picture with a text chunk that marks it as dwindle's.
 
     Reference:
         PNG specification, third edition, 5.3 (chunk layout) and 11.3.3.2 (tEXt).
@@ -122,7 +122,7 @@ def _kind_that_is_kept(path: Path, head: bytes) -> str:
 
 
 def _is_written_through(path: Path) -> bool:
-    """Tell devices, pipes and open files from places where a file can be put."""
+    """Return whether a path is a device, a pipe or an open file of this process."""
     if any(path.is_relative_to(place) for place in _OPEN_FILES):
         return True
     try:
@@ -135,7 +135,7 @@ def _is_written_through(path: Path) -> bool:
 def _replace(path: Path, content: bytes) -> None:
     # File systems take 255 bytes of a name, and the ending needs some.
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
-    # Asking for 0666 leaves it to the umask who may read a new page.
+    # With 0666 the umask decides who may read a new page.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:

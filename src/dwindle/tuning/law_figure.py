@@ -73,8 +73,8 @@ class LawFigure(NotebookFigure):
         bar = vega.between({"x": x, "y": y}, "y")
         accent = {"color": theme.accent, "opacity": 1}
         point = {"type": "point", "filled": True, "size": 90, "opacity": 1}
-        dots = vega.told({**point, "color": theme.ink}, {"x": x, "y": y})
-        answer = vega.told(
+        dots = vega.with_tooltip({**point, "color": theme.ink}, {"x": x, "y": y})
+        answer = vega.with_tooltip(
             {**point, "shape": "diamond", "size": 180, **accent}, dots[1]
         )
         layers = [
@@ -99,7 +99,7 @@ class LawFigure(NotebookFigure):
         within = raised(interval(low, high, digits=3))
         best = f"{what} {self.symbol} {number(value)}"
         told = f"{quantity(line.axis)} {number(at)}: {best}, 90 % {within}"
-        return {"x": at, "y": value, "low": low, "high": high, "told": told}
+        return {"x": at, "y": value, "low": low, "high": high, "tooltip": told}
 
     def _axes(
         self, line: LawLine, rows: Iterable[Spec], kind: Kind

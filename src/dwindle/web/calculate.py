@@ -94,7 +94,7 @@ def calculate(request: str) -> str:
 
     Returns:
         JSON: ``headline``, ``parts`` (lines and tables), ``command`` and ``python``; or
-        ``error``, in words. Nothing is raised.
+        ``error``, a text. Nothing is raised.
 
     Example:
         >>> facts = {"knob": "keras.regularizers.L2", "value": "5e-4"}
@@ -119,14 +119,16 @@ def calculate(request: str) -> str:
 def answer_of(request: str) -> dict[str, Any]:  # JSON-like
     """Return the answer to a request of the page."""
     tab, facts = _read(request)
-    words: dict[str, Any] = {}  # texts, flags and None
+    arguments: dict[str, Any] = {}  # texts, flags and None
     for option in tab.fields():
         text = facts.get(option.argument, "").strip()
         if option.required and not text:
             must, remedy = "given", "Fill in torch.optim.AdamW and 0.1, for example."
             raise RangeError(option.argument, "nothing", must, remedy)
-        words[option.argument] = option.value_of(text) if text else None
-    call = tab.question.ask(words.pop("knob"), words.pop("value", ""), words)
+        arguments[option.argument] = option.value_of(text) if text else None
+    call = tab.question.call_for(
+        arguments.pop("knob"), arguments.pop("value", ""), arguments
+    )
     call = replace(call, places=[_read_value(str(each)) for each in call.places])
     found = call.answer()
     subject, headline, *rest = _opened(found, call.sheet(found, PAGE).parts)
@@ -158,11 +160,11 @@ def _opened(found: object, parts: Sequence[Drawable | str]) -> list[Any]:
 def _read(request: str) -> tuple[Tab, Facts]:
     if len(request) > MOST_LETTERS:
         raise _too_long("link", request, MOST_LETTERS)
-    asked = json.loads(request)
+    query = json.loads(request)
     tabs = {each.name: each for each in TABS}
-    if asked["tab"] not in tabs:
-        raise UnknownNameError.among("tab", clean(asked["tab"]), tuple(tabs))
-    tab, facts = tabs[asked["tab"]], asked["facts"]
+    if query["tab"] not in tabs:
+        raise UnknownNameError.among("tab", clean(query["tab"]), tuple(tabs))
+    tab, facts = tabs[query["tab"]], query["facts"]
     known = [each.argument for each in tab.fields()]
     for name, text in facts.items():
         if name not in known:

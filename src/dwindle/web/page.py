@@ -102,15 +102,15 @@ class Example:
 
     @property
     def link(self) -> str:
-        """The fragment of the page's address that asks this."""
+        """The fragment of the page's address that opens it."""
         return urlencode({"tab": self.tab, **self.facts})
 
     @property
     def answer(self) -> dict[str, Any]:  # JSON-like
-        """What :func:`dwindle.web.calculate.calculate` answers."""
-        asked = json.dumps({"tab": self.tab, "facts": dict(self.facts)})
-        answered: dict[str, Any] = json.loads(calculate(asked))
-        return answered
+        """What :func:`dwindle.web.calculate.calculate` returns."""
+        request = json.dumps({"tab": self.tab, "facts": dict(self.facts)})
+        answer: dict[str, Any] = json.loads(calculate(request))
+        return answer
 
 
 EXAMPLES = tuple(

@@ -172,7 +172,7 @@ def _rounded(log: float) -> float:
     return log if abs(log) > _NOTHING else 0.0
 
 
-# What people do who change nothing: a rule like any other.
+# Leaving the number as it is: a rule like any other.
 UNCHANGED = Rule(
     name="unchanged",
     coordinate="penalty",

@@ -29,7 +29,7 @@ _LR_FROM_SCRATCH = 6e-5
 _TOKENS_FROM_SCRATCH = 2e9
 TUNED_BY_ITS_LR = (
     f"An lr below {_LR_FROM_SCRATCH:g} is usual only where training goes on from "
-    "trained weights: compared with fine-tunes. If it starts from scratch, say "
+    "trained weights: compared with fine-tunes. If it starts from scratch, give "
     "--regime many-epochs or --regime single-pass."
 )
 
@@ -41,7 +41,7 @@ _SGDS = {"sgd", "sgdw", "keras-sgd"}
 
 
 def regime_of(run: Run) -> Regime | None:
-    """Return what the facts of a run tell of its regime; None where they do not.
+    """Infer the regime of a run from its facts; None where they do not determine it.
 
     Up to one epoch is a single pass, and so is a length in tokens alone.
 
@@ -59,7 +59,7 @@ def regime_of(run: Run) -> Regime | None:
 def kinds_of_run(
     run: Run, *, regime: str | None = None, normalized: bool | None = None
 ) -> tuple[KindOfRun, ...]:
-    """Return the classes that a training may belong to; several where nothing tells."""
+    """Return the classes that a training may belong to: one, or all that are open."""
     for kind in KINDS:
         if kind == regime:
             return (kind,)
@@ -78,14 +78,14 @@ def kinds_of_run(
     return (*plain_or_not, "single-pass")
 
 
-def regime_told(
+def resolve_regime(
     knob: Knob, *runs: Run, regime: str | None, normalized: bool | None
 ) -> str | None:
-    """Return the regime or class that somebody says, or that knob and lr tell.
+    """Return the given regime or class, else the one inferred from knob and lr.
 
-    An lr tells it where it is one that only fine-tunes with Adam's kind have, and not
-    more tokens are read than they read; a library where all that it trains is of one
-    class. None: lengths and layers decide.
+    It is fine-tuning where the lr is one that only fine-tunes with Adam's kind have,
+    and the tokens are no more than theirs; some libraries train one class only. None:
+    lengths and layers decide.
     """
     if regime is not None:
         return regime
@@ -120,7 +120,7 @@ LORA = "lora"
 
 @dataclass(frozen=True, kw_only=True)
 class Peers:
-    """Recipes of one kind, and how it was chosen, where nobody said it."""
+    """Recipes of one kind, and how the kind was inferred if it was not given."""
 
     kind_of_run: KindOfRun
     title: str
@@ -170,7 +170,7 @@ def peers_of(
 def _filters(
     knob: Knob, domain: str | None, *, counts_examples: bool
 ) -> Iterator[tuple[str, Callable[[PublishedRecipe], bool]]]:
-    """Yield what recipes should have in common with a run, and how to say it."""
+    """Yield what recipes should have in common with a run: its name, and the test."""
     if domain is not None:
         yield f"in {domain}", lambda each: each.domain == domain
     elif counts_examples:
@@ -195,11 +195,11 @@ def _kind(
 ) -> tuple[KindOfRun | None, tuple[str, ...]]:
     if regime == LORA:
         return "fine-tuning", ()
-    told = regime_told(knob, run, regime=regime, normalized=normalized)
-    if told == "fine-tuning":
+    resolved = resolve_regime(knob, run, regime=regime, normalized=normalized)
+    if resolved == "fine-tuning":
         return "fine-tuning", (TUNED_BY_ITS_LR,) if regime is None else ()
-    kinds = kinds_of_run(run, regime=told, normalized=normalized)
-    # One pass or many: the facts do not tell.
+    kinds = kinds_of_run(run, regime=resolved, normalized=normalized)
+    # One pass or many: the facts leave it open.
     if len({kind == "single-pass" for kind in kinds}) > 1:
         return None, ()
     return kinds[0], ()

@@ -22,7 +22,7 @@ from dwindle.decay.evidence.peers import (
     family_of_evidence,
     kinds_of_run,
     regime_of,
-    regime_told,
+    resolve_regime,
 )
 from dwindle.decay.evidence.records import Z90, EvidenceCell, KindOfRun, cell_of
 from dwindle.decay.evidence.suggest import Suggestion, suggest
@@ -53,7 +53,7 @@ _VARIED = {
 
 # The ends of a wider range than this have one digit that means something.
 _ONE_DIGIT = 4.0
-# Beyond this ratio of its ends, a range says that nobody has measured the change.
+# A range with a larger ratio of its ends is undecided: nobody has measured the change.
 UNDECIDED = 10.0
 
 
@@ -203,33 +203,36 @@ def recommend(
     setting. A change made in two steps gives the value of the change made in one, and
     without a change the value stays exactly.
     """
-    regime = regime_told(
+    regime = resolve_regime(
         setting.knob, before, after, regime=regime, normalized=normalized
     )
-    asked, sides = _Asked(setting, before, after), {regime_of(before), regime_of(after)}
+    transfer, sides = (
+        _Transfer(setting, before, after),
+        {regime_of(before), regime_of(after)},
+    )
     if regime is None and sides == {"single-pass", "many-epochs"}:
-        return _between_regimes(asked, normalized=normalized)
+        return _between_regimes(transfer, normalized=normalized)
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
-    first, *others = (_in_class(kind, asked) for kind in kinds)
+    first, *others = (_in_class(kind, transfer) for kind in kinds)
     return replace(first, others=tuple(others))
 
 
-class _Asked(NamedTuple):
-    """What is typed before a change of scale, and the runs on both sides of it."""
+class _Transfer(NamedTuple):
+    """A setting, and the runs before and after a change of scale."""
 
     setting: Setting
     before: Run
     after: Run
 
 
-def _in_class(kind: KindOfRun, asked: _Asked) -> Recommendation:
-    setting, before, after = asked
+def _in_class(kind: KindOfRun, transfer: _Transfer) -> Recommendation:
+    setting, before, after = transfer
     cell = cell_of(kind, family_of_evidence(setting.knob))
     parts = parts_of_change(before, after, kind)
     logs = summed(parts)
     mean, sd = cell.of(logs)
     try:
-        low, value, high = (_carried(asked, mean + z * sd) for z in (-Z90, 0.0, Z90))
+        low, value, high = (_carried(transfer, mean + z * sd) for z in (-Z90, 0.0, Z90))
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
     found = Recommendation(
@@ -243,7 +246,7 @@ def _in_class(kind: KindOfRun, asked: _Asked) -> Recommendation:
         return found
     return replace(
         found,
-        candidates=tuple(_candidates(cell, logs, asked)),
+        candidates=tuple(_candidates(cell, logs, transfer)),
         experiment=_experiment((cell.decides(logs), *logs), before, after),
     )
 
@@ -277,9 +280,9 @@ def _reason(part: ChangePart, cell: EvidenceCell, setting: Setting) -> Reason:
     )
 
 
-def _carried(asked: _Asked, log_factor: float) -> float:
+def _carried(transfer: _Transfer, log_factor: float) -> float:
     """Return the number to type where lr·λ is multiplied, by the knob's formulas."""
-    (setting, before, after), number = asked, asked.setting.number
+    (setting, before, after), number = transfer, transfer.setting.number
     knob = setting.knob
     # No round trip: what does not change keeps its last digit, and 0 stays 0.
     if number == 0 or (before == after and log_factor == 0):
@@ -298,14 +301,14 @@ def _carried(asked: _Asked, log_factor: float) -> float:
 
 
 def _candidates(
-    cell: EvidenceCell, logs: dict[str, float], asked: _Asked
+    cell: EvidenceCell, logs: dict[str, float], transfer: _Transfer
 ) -> Iterator[Candidate]:
     """Yield two rules whose values lie apart: the number as it is, and the best one."""
     taken: list[float] = []
     for name in ("unchanged", *cell.rules):
         exponents = claimed(RANKED[name])
         log_factor = math.fsum(exponents[base] * log for base, log in logs.items())
-        value = _tried(lambda log=log_factor: _carried(asked, log))  # type: ignore[misc]
+        value = _tried(lambda log=log_factor: _carried(transfer, log))  # type: ignore[misc]
         if value and all(
             abs(math.log(value / each)) > math.log(_APART) for each in taken
         ):
@@ -336,12 +339,12 @@ def _experiment(bases: Iterable[str], before: Run, after: Run) -> Experiment:
     )
 
 
-def _between_regimes(asked: _Asked, *, normalized: bool | None) -> Recommendation:
+def _between_regimes(transfer: _Transfer, *, normalized: bool | None) -> Recommendation:
     """Return the answer where data are seen once on one side, and repeated on one."""
-    setting, before, after = asked
+    setting, before, after = transfer
     epochs = [run.quantities().get("epochs", 1.0) for run in (before, after)]
     if max(epochs) <= _AS_NEW:  # both see their data once, or hardly more often
-        there = _in_class("single-pass", asked)
+        there = _in_class("single-pass", transfer)
     else:
         kind = kinds_of_run(after, normalized=normalized)[0]
         repeated = kinds_of_run(before, normalized=normalized)[0]
@@ -349,26 +352,28 @@ def _between_regimes(asked: _Asked, *, normalized: bool | None) -> Recommendatio
         # optima of Kim et al. among the recipes), and not how it begins.
         is_text = after.tokens_per_example is not None
         if is_text and family_of_evidence(setting.knob) == "adaptive":
-            there = _from_recipes(asked, kind)
+            there = _from_recipes(transfer, kind)
         elif kind == "single-pass":
-            there = _by_way_of(asked, (repeated, kind))
+            there = _by_way_of(transfer, (repeated, kind))
         else:
-            there = _by_way_of(asked, ("single-pass", kind))
+            there = _by_way_of(transfer, ("single-pass", kind))
     # Three epochs and then one are rarely of a network from scratch.
-    return replace(there, others=(_in_class("fine-tuning", asked),))
+    return replace(there, others=(_in_class("fine-tuning", transfer),))
 
 
-def _by_way_of(asked: _Asked, kinds: tuple[KindOfRun, KindOfRun]) -> Recommendation:
+def _by_way_of(
+    transfer: _Transfer, kinds: tuple[KindOfRun, KindOfRun]
+) -> Recommendation:
     """Return the answer in two steps: through few epochs, which are as one."""
     # What else changes goes by the exponents of a single pass. The doubts of both steps
     # add up, as if their exponents were wrong in the same way.
-    longer = asked.after if kinds[0] == "single-pass" else asked.before
+    longer = transfer.after if kinds[0] == "single-pass" else transfer.before
     few = replace(longer, epochs=_AS_NEW, steps=None, schedule=Schedule())
-    first = _in_class(kinds[0], asked._replace(after=few))
+    first = _in_class(kinds[0], transfer._replace(after=few))
     if not first.value:
         return replace(first, kind_of_run=kinds[1])
-    halfway = Setting(asked.setting.knob, first.value)
-    there = _in_class(kinds[1], _Asked(halfway, few, asked.after))
+    halfway = Setting(transfer.setting.knob, first.value)
+    there = _in_class(kinds[1], _Transfer(halfway, few, transfer.after))
     if not (there.value and there.low and there.high and first.low and first.high):
         return there
     found = replace(
@@ -381,41 +386,41 @@ def _by_way_of(asked: _Asked, kinds: tuple[KindOfRun, KindOfRun]) -> Recommendat
     )
     if not found.is_undecided:
         return found
-    recipes = _tried(lambda: _suggested(asked, kinds[1]).value)
-    return _between(found, asked, recipes)
+    recipes = _tried(lambda: _suggested(transfer, kinds[1]).value)
+    return _between(found, transfer, recipes)
 
 
 def _between(
-    found: Recommendation, asked: _Asked, recipes: float | None
+    found: Recommendation, transfer: _Transfer, recipes: float | None
 ) -> Recommendation:
     """Return an answer with the number as it is and that of recipes beside it."""
-    number = asked.setting.number
+    number = transfer.setting.number
     candidates = [Candidate(rule="unchanged", value=number)]
     if recipes is not None and not number / _APART < recipes < number * _APART:
         candidates.append(Candidate(rule="recipes", value=recipes))
     return replace(
         found,
         candidates=tuple(candidates),
-        experiment=_experiment(("repetition",), asked.before, asked.after),
+        experiment=_experiment(("repetition",), transfer.before, transfer.after),
     )
 
 
-def _suggested(asked: _Asked, kind: KindOfRun) -> Suggestion:
-    return suggest(asked.setting.knob.name, run=asked.after, regime=kind)
+def _suggested(transfer: _Transfer, kind: KindOfRun) -> Suggestion:
+    return suggest(transfer.setting.knob.name, run=transfer.after, regime=kind)
 
 
-def _from_recipes(asked: _Asked, kind: KindOfRun) -> Recommendation:
+def _from_recipes(transfer: _Transfer, kind: KindOfRun) -> Recommendation:
     """Start anew from the published recipes of a class."""
     try:
-        there = _suggested(asked, kind)
+        there = _suggested(transfer, kind)
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
-    number = asked.setting.number
+    number = transfer.setting.number
     low, value, high = sorted((there.low, there.value, there.high))
     factors = [each / number if number else math.inf for each in (low, value, high)]
     reason = Reason(
         quantity=kind,
-        ratio=asked.after.quantities().get("epochs", 1.0),
+        ratio=transfer.after.quantities().get("epochs", 1.0),
         exponent=None,
         low=None,
         high=None,
@@ -431,4 +436,4 @@ def _from_recipes(asked: _Asked, kind: KindOfRun) -> Recommendation:
     is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
     if not number or (is_near and not found.is_undecided):
         return found
-    return _between(found, asked, value)
+    return _between(found, transfer, value)

@@ -8,7 +8,7 @@ with the batch B, the width W, the examples (or tokens) seen D, how often each o
 is seen R, and the depth Z. Where parameters P are given instead of width and depth, √P
 stands for W beside the lr, and P^parameters for the others. A quantity that somebody
 measured is a sum of these exponents: at a fixed lr the batch has batch - lr, with an
-lr ∝ B it has batch. So measurements of different quantities speak of the same few
+lr ∝ B it has batch. So measurements of different quantities constrain the same few
 exponents, and a change made in two steps is the change made in one.
 """
 
@@ -175,7 +175,7 @@ class Evidence:
 
 
 def read_evidence() -> Evidence:
-    """Return the records that are known."""
+    """Return the records of both files."""
     found: dict[str, list[dict[str, Any]]] = {}  # Any: cells
     for name in ("records.toml", "own_records.toml"):
         for table, rows in table_beside(__file__, name).items():
@@ -188,7 +188,7 @@ def read_evidence() -> Evidence:
 
 
 def split_contradictions() -> frozenset[tuple[str, str, str]]:
-    """Return the problem, optimizer and axis of our own studies that hang on a split.
+    """Return problem, optimizer and axis of our studies that depend on the split.
 
     There, which way the best λ by loss goes changes with the validation split.
     """
@@ -262,7 +262,7 @@ class EvidenceCell:
 
 @cache
 def read_posterior() -> dict[str, Any]:  # JSON
-    """Return the file as it is: cells, spreads, and how well it predicts."""
+    """Return the file as JSON: cells, spreads, and how well it predicts."""
     text = Path(__file__).with_name("posterior.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found

@@ -38,8 +38,8 @@ _DECIDING = 5
 _HABIT = NormalDist(sigma=0.4)
 # Their range is that of all but a fifth at each end, which one outlier does not reach.
 # As each is blurred by that habit, it may end above the largest or below the least: it
-# says where a further recipe would lie. Of the recipes left out 64% lie in it (47 of
-# 74; a test counts them), and it spans a factor of 11.
+# predicts a further recipe. Of the recipes left out 64% lie in it (47 of 74; a test
+# counts them), and it spans a factor of 11.
 _RANGE = (0.2, 0.8)
 _HELD = "6 in 10"
 # So many are listed.
@@ -61,7 +61,7 @@ class RecipeReason:
         weight_decay: What it types, at its own knob.
         e_folds: Its total decay.
         half_life_epochs: Its half-life at the peak lr, where its epochs are known.
-        value: What that is in the training asked about, by the exponents that were
+        value: What that is in the training at hand, by the exponents that were
             measured; None where it decays nothing, or where no number does.
 
     """
@@ -208,7 +208,7 @@ def suggest(
         knob: Where it is to be typed: a name, a class, or a live optimizer.
         run: Facts of the training, also as a mapping.
         regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``, where the
-            facts do not tell.
+            facts leave it open.
         normalized: Whether the network has normalization layers.
         domain: ``vision``, ``language``, ...; what has tokens is language.
 
@@ -216,7 +216,7 @@ def suggest(
         The value with its range, and the recipes that it rests on.
 
     Raises:
-        UsageError: If the facts do not tell the class.
+        UsageError: If the facts leave the class open.
         MissingFactError: If a conversion needs a fact that was not given.
         RefusedError: If the knob sets no rate.
         UnknownNameError: If knob, regime or domain are not known.
@@ -228,9 +228,9 @@ def suggest(
         (True, 'DeiT-B on ImageNet')
 
     """
-    asked = read_target(knob)
-    own = asked.run(run)
-    there = target_knob(asked.knob, own)
+    target = read_target(knob)
+    own = target.run(run)
+    there = target_knob(target.knob, own)
     (own,) = runs_at_knobs((there, own))
     if not has_shrink(there, own):
         family = family_of(there)
@@ -242,14 +242,14 @@ def suggest(
         raise no_decay_at_lr_0(there)
     peers = peers_of(there, own, regime=regime, normalized=normalized, domain=domain)
     if peers is None:
-        must = "The facts must tell whether training sees its data once or often."
+        must = "The facts must show whether training sees its data once or often."
         got = "neither epochs of a dataset nor a length in tokens"
         raise UsageError(must, got, f"Give {_KIND_REMEDY}.")
     return _Suggester(there, own, peers).suggestion()
 
 
 class _Carried(NamedTuple):
-    """A recipe in the training asked about: its shrink there, and how sure that is."""
+    """A recipe in the training at hand: its shrink there, and how sure that is."""
 
     recipe: PublishedRecipe
     shrink: float

@@ -11,7 +11,7 @@ const here = document.currentScript.src;
 const started = performance.now();
 let tab = tabs[0].dataset.tab;
 let touched = false; // whether a person changed a fact: then it goes along to other tabs
-let asked = 0;
+let latest = 0; // number of the latest request
 let timer;
 
 function made(kind, text, name) {
@@ -58,7 +58,7 @@ function show(answer) {
   at("parts").replaceChildren(...(answer.parts ?? []).flatMap(drawn));
   for (const name of ["command", "python"]) at(name).textContent = answer[name] ?? "";
   at("status").textContent = "";
-  document.body.dataset.answered = asked;
+  document.body.dataset.answered = latest;
 }
 
 // What an example holds is there before Python is.
@@ -110,11 +110,11 @@ function showTab(name) {
   for (const article of examples) article.hidden = article.dataset.tab !== tab;
 }
 
-function ask(name, facts) {
-  asked += 1;
+function request(name, facts) {
+  latest += 1;
   at("status").textContent = "Computing …";
   at("link").textContent = new URL(`#${linkOf(facts)}`, location.href).href;
-  python.postMessage({ id: asked, request: JSON.stringify({ tab: name, facts }) });
+  python.postMessage({ id: latest, request: JSON.stringify({ tab: name, facts }) });
 }
 
 function linkOf(facts) {
@@ -134,7 +134,7 @@ function readLink() {
   const given = Object.keys(facts).length ? facts : factsOfForm();
   const example = examples.find((each) => each.dataset.link === linkOf(given));
   if (example) showExample(example);
-  ask(name ?? tab, given);
+  request(name ?? tab, given);
 }
 
 function changed() {
@@ -143,7 +143,7 @@ function changed() {
   timer = setTimeout(() => {
     const facts = factsOfForm();
     history.replaceState(null, "", `#${linkOf(facts)}`);
-    ask(tab, facts);
+    request(tab, facts);
   }, 250);
 }
 
@@ -156,10 +156,10 @@ async function copy(button) {
   at("status").textContent = "Copied.";
 }
 
-function heard({ data }) {
+function receive({ data }) {
   if (data.ready) at("ready").textContent = `Python was ready after ${((performance.now() - started) / 1000).toFixed(1)} s.`;
   else if (data.failed) at("headline").textContent = `Python did not start: ${data.failed}. The examples below need none.`;
-  else if (data.id === asked) show(JSON.parse(data.answer));
+  else if (data.id === latest) show(JSON.parse(data.answer));
 }
 
 let python;
@@ -167,7 +167,7 @@ if (location.protocol !== "file:") {
   document.documentElement.classList.add("running");
   for (const details of document.querySelectorAll("article details")) details.open = false;
   python = new Worker(new URL("worker.js", here), { type: "module" });
-  python.onmessage = heard;
+  python.onmessage = receive;
   form.addEventListener("input", changed);
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", readLink);
