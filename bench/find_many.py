@@ -59,8 +59,8 @@ def planned(search: SearchPlan) -> int:
     known: dict[tuple[str, int], Outcome] = {}
     design = design_of(search.spec, search.conditions, search.unit)
     rounds = Rounds(unit=search.unit, design=design, known=known)
-    while asked := rounds.next():
-        for each in asked:
+    while proposed := rounds.next():
+        for each in proposed:
             value = loss(float(each.typed), each.seed)
             known[each.name] = Outcome(status="ok", steps=0, seconds=0.0, loss=value)
     return len(known)

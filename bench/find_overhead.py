@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.function import FunctionRecipe
 from dwindle.finding.metric import Metric
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 
 ROUNDS = 20
 MEGABYTES = 50
@@ -55,12 +55,12 @@ def command(code: str, folder: Path, metric: str = "loss") -> tuple[Callable, Ca
     """A command with us, and the same started and read to its end without us."""
     words = (sys.executable, "-c", code, "{weight_decay}")
     training = CommandRecipe(words=words, metric=Metric(text=metric)).open()
-    ask = Ask(weight_decay=0.25, folder=folder)
+    request = Request(weight_decay=0.25, folder=folder)
 
     def ours() -> None:
-        came = training.train(ask)
-        if came.loss != ask.weight_decay:
-            raise SystemExit(f"{came}")
+        result = training.train(request)
+        if result.loss != request.weight_decay:
+            raise SystemExit(f"{result}")
 
     def bare() -> None:
         with (
@@ -86,11 +86,12 @@ def main() -> None:
         print(f"command, {ROUNDS} of each:")
         print("  ", by_turns(*command(f"import sys; {LINE}", folder), ROUNDS))
         training = FunctionRecipe.of(loss).open()
-        ask = Ask(weight_decay=0.25, folder=folder)
-        first, _ = milliseconds_of(lambda: training.train(ask))
+        request = Request(weight_decay=0.25, folder=folder)
+        first, _ = milliseconds_of(lambda: training.train(request))
         print(f"function, {10 * ROUNDS} calls, after a first of {first:.0f} ms:")
         print(
-            "  ", by_turns(lambda: training.train(ask), lambda: loss(0.25), 10 * ROUNDS)
+            "  ",
+            by_turns(lambda: training.train(request), lambda: loss(0.25), 10 * ROUNDS),
         )
         training.close()
         for metric in ("loss", r"loss (\S+)"):

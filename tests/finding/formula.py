@@ -8,7 +8,7 @@ from pathlib import Path
 from dwindle.decay.run import Run
 from dwindle.finding.driver import SearchPlan
 from dwindle.finding.records import FindSpec, OwnConditions
-from dwindle.finding.training import Came
+from dwindle.finding.training import Result
 from dwindle.finding.unit import Unit
 
 BEST = 0.05
@@ -30,39 +30,39 @@ class Formula:
     loss: object = loss_of
     has_seed: bool = True
     fails: dict = field(default_factory=dict)
-    asked: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
     closed: int = 0
 
     def open(self):
         return self
 
-    def train(self, ask):
-        self.asked.append(ask)
-        failure = self.fails.get(ask.number)
+    def train(self, request):
+        self.requests.append(request)
+        failure = self.fails.get(request.number)
         if isinstance(failure, BaseException):
             raise failure
         if failure is not None:
             return failure
-        return came_with(self.loss_at(ask))
+        return result_with(self.loss_at(request))
 
-    def loss_at(self, ask):
-        seed = ask.number if ask.seed is None else ask.seed
-        return self.loss(ask.weight_decay, seed)
+    def loss_at(self, request):
+        seed = request.number if request.seed is None else request.seed
+        return self.loss(request.weight_decay, seed)
 
     def close(self):
         self.closed += 1
 
 
-def came_with(loss):
+def result_with(loss):
     """A training that ended with a loss, or diverged."""
     if math.isfinite(loss):
-        return Came(status="ok", loss=loss, seconds=0.5)
-    return Came(status="diverged", error=f"its loss is {loss}", seconds=0.5)
+        return Result(status="ok", loss=loss, seconds=0.5)
+    return Result(status="diverged", error=f"its loss is {loss}", seconds=0.5)
 
 
 def error(text="exit code 1", *, again=True):
     """A training that fails."""
-    return Came(
+    return Result(
         status="error",
         seconds=0.1,
         error=text,

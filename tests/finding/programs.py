@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.metric import Metric
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 
 # Trains from a command by the function of a file mine.py.
 MAIN = """
@@ -36,15 +36,15 @@ def recipe(code, *arguments, metric="loss", **options):
     return CommandRecipe(words=words, metric=Metric(text=metric), **options)
 
 
-def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **ask):
+def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **request):
     """What comes of one training by Python code."""
     command = recipe(
         code, *arguments, metric=metric, scale_names=scale_names, keep_out=keep_out
     )
     # As it is for most people, whatever this machine prefers.
-    environment = {"PYTHONUNBUFFERED": "", **ask.pop("environment", {})}
-    asked = {"weight_decay": 0.1, "seed": 3, "environment": environment, **ask}
-    return command.open().train(Ask(**asked))
+    environment = {"PYTHONUNBUFFERED": "", **request.pop("environment", {})}
+    options = {"weight_decay": 0.1, "seed": 3, "environment": environment, **request}
+    return command.open().train(Request(**options))
 
 
 def alive(mark):

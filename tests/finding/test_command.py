@@ -17,7 +17,7 @@ from dwindle.errors import UsageError
 from dwindle.finding import group
 from dwindle.finding.command import CommandRecipe, script_of, typed
 from dwindle.finding.metric import Metric
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 
 LOSS = Metric(text="loss")
 PRINT_WORDS = "import sys; print(sys.argv[1:]); print('loss=1')"
@@ -70,12 +70,12 @@ def test_what_comes_out_is_read(tmp_path):
 
     A bar on stderr rounds what stdout says in full; it counts where it is alone.
     """
-    came = run("print('loss 0.25')", folder=tmp_path / "out")
-    assert (came.status, came.loss, came.error) == ("ok", 0.25, None)
-    assert came.output == tmp_path / "out" / "1.txt"
-    assert came.output.read_text() == "loss 0.25\n"
-    assert stat.S_IMODE(came.output.stat().st_mode) == 0o600
-    assert 0 < came.seconds < 30
+    result = run("print('loss 0.25')", folder=tmp_path / "out")
+    assert (result.status, result.loss, result.error) == ("ok", 0.25, None)
+    assert result.output == tmp_path / "out" / "1.txt"
+    assert result.output.read_text() == "loss 0.25\n"
+    assert stat.S_IMODE(result.output.stat().st_mode) == 0o600
+    assert 0 < result.seconds < 30
     assert run("print('loss nan')").status == "diverged"
     on_stderr = "import sys; print('loss=0.3', file=sys.stderr)"
     assert run(f"{on_stderr}; print('loss=0.25')").loss == 0.25
@@ -92,13 +92,13 @@ FAILURES = {
 def test_what_fails_is_an_outcome():
     """Exit codes and signals are named, last lines kept, and it may be tried again."""
     for code, why in FAILURES.items():
-        came = run(code)
-        assert (came.status, came.loss) == ("error", None)
-        assert why in came.error
-        assert "bye" in came.last_lines
-        assert came.is_worth_another_try
+        result = run(code)
+        assert (result.status, result.loss) == ("error", None)
+        assert why in result.error
+        assert "bye" in result.last_lines
+        assert result.is_worth_another_try
     # A traceback is not hidden by what Python still had to write of stdout.
-    assert came.last_lines[-1].startswith("ZeroDivisionError")
+    assert result.last_lines[-1].startswith("ZeroDivisionError")
     missing = run("print('val_loss: 3')")
     assert "val_loss" in missing.error
     assert (missing.status, missing.is_worth_another_try) == ("error", False)
@@ -112,10 +112,10 @@ def test_a_training_that_hangs_is_ended_with_all_that_it_started(monkeypatch):
         "os.fork(); print('started', flush=True); time.sleep(600)"
     )
     start = time.monotonic()
-    came = run(code, timeout_s=0.5, environment={"DWINDLE_TEST_HANG": "yes"})
-    assert came.status == "error"
-    assert "0.5 s" in came.error
-    assert came.last_lines == ("started", "started")
+    result = run(code, timeout_s=0.5, environment={"DWINDLE_TEST_HANG": "yes"})
+    assert result.status == "error"
+    assert "0.5 s" in result.error
+    assert result.last_lines == ("started", "started")
     assert time.monotonic() - start < 20
     assert alive("DWINDLE_TEST_HANG") == []
 
@@ -131,9 +131,9 @@ def test_what_stays_in_the_background_is_ended():
         "os.fork() or (os.setsid(), time.sleep(600))"
     )
     start = time.monotonic()
-    came = run(code, environment={"DWINDLE_TEST_LEFT": "yes"})
-    assert (came.status, came.loss) == ("ok", 2)
-    assert came.seconds < time.monotonic() - start < 20
+    result = run(code, environment={"DWINDLE_TEST_LEFT": "yes"})
+    assert (result.status, result.loss) == ("ok", 2)
+    assert result.seconds < time.monotonic() - start < 20
     assert alive("DWINDLE_TEST_LEFT") == []
 
 
@@ -145,10 +145,10 @@ def test_nobody_types_into_a_training():
     )
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        came = run(code + "; 1 / 0")
+        result = run(code + "; 1 / 0")
     finally:
         signal.signal(signal.SIGINT, before)
-    assert {"loss 0", "True"} < set(came.last_lines)
+    assert {"loss 0", "True"} < set(result.last_lines)
 
 
 def test_each_training_has_a_fresh_folder(tmp_path):
@@ -167,8 +167,8 @@ def test_each_training_has_a_fresh_folder(tmp_path):
         ("?", True, False),
         ("1", True, True),
     ):
-        came = run(code, "{out}", text, "{port}", folder=tmp_path, keep_out=keep_out)
-        out, loss = came.output.read_text().splitlines()
+        result = run(code, "{out}", text, "{port}", folder=tmp_path, keep_out=keep_out)
+        out, loss = result.output.read_text().splitlines()
         assert loss == f"loss {text}"
         assert Path(out).parent == tmp_path
         assert Path(out).exists() == is_kept
@@ -177,8 +177,8 @@ def test_each_training_has_a_fresh_folder(tmp_path):
 def test_a_file_of_results_in_the_folder_is_read(tmp_path):
     """A relative file lies in {out}; one that was there before says nothing."""
     write = "import sys; open(sys.argv[1] + '/m.json', 'w').write('{\"loss\": 0.5}')"
-    came = run(write, "{out}", metric="m.json:loss", folder=tmp_path)
-    assert (came.status, came.loss) == ("ok", 0.5)
+    result = run(write, "{out}", metric="m.json:loss", folder=tmp_path)
+    assert (result.status, result.loss) == ("ok", 0.5)
     assert run("1", "{out}", metric="m.json:loss", folder=tmp_path).status == "error"
     older = tmp_path / "older.json"
     older.write_text('{"loss": 0.1}')
@@ -212,10 +212,10 @@ def test_gigabytes_of_output_cost_no_memory(tmp_path, megabytes):
         "sys.stdout.flush(); print('loss: 2')"
     )
     before = resident_mb()
-    came = run(code, folder=tmp_path)
-    assert came.loss == 2
+    result = run(code, folder=tmp_path)
+    assert result.loss == 2
     assert resident_mb() - before < 30
-    kept = came.output.read_bytes()
+    kept = result.output.read_bytes()
     left_out = megabytes * 1_000_000 + len(b"first\nloss: 2\n") - 5_000_000
     assert kept.startswith(b"first\nxxx")
     assert kept.endswith(b"x\nloss: 2\n")
@@ -227,8 +227,8 @@ def test_what_lies_where_the_output_goes_costs_no_training(tmp_path):
     """Without a folder there is none; a link there is replaced, not written through."""
     target = tmp_path / "precious"
     target.write_text("as it was")
-    came = run("print('loss 1')", folder=target)
-    assert (came.loss, came.output) == (1, None)
+    result = run("print('loss 1')", folder=target)
+    assert (result.loss, result.output) == (1, None)
     (tmp_path / "1.txt").symlink_to(target)
     assert run("print('loss 1')", folder=tmp_path).output.read_text() == "loss 1\n"
     assert target.read_text() == "as it was"
@@ -277,12 +277,12 @@ def test_what_goes_wrong_at_the_start_is_an_outcome(tmp_path):
     program.write_text("echo loss 1")
     program.chmod(0o755)
     training = command_of(str(program), "{weight_decay}").open()
-    assert "Exec format" in training.train(Ask(weight_decay=1)).error
+    assert "Exec format" in training.train(Request(weight_decay=1)).error
     program.unlink()
-    assert "No such file" in training.train(Ask(weight_decay=1)).error
-    came = run("print('loss 1')", "x" * 200_000)
-    assert came.status == "error"
-    assert "too long" in came.error
+    assert "No such file" in training.train(Request(weight_decay=1)).error
+    result = run("print('loss 1')", "x" * 200_000)
+    assert result.status == "error"
+    assert "too long" in result.error
 
 
 def test_a_training_that_is_closed_ends():
@@ -291,8 +291,8 @@ def test_a_training_that_is_closed_ends():
     Timer(0.3, training.close).start()
     start = time.monotonic()
     environment = {"DWINDLE_TEST_CLOSED": "yes"}
-    came = training.train(Ask(weight_decay=1, environment=environment))
-    assert (came.status, came.is_worth_another_try) == ("error", False)
+    result = training.train(Request(weight_decay=1, environment=environment))
+    assert (result.status, result.is_worth_another_try) == ("error", False)
     assert time.monotonic() - start < 20
     assert alive("DWINDLE_TEST_CLOSED") == []
 

@@ -50,7 +50,7 @@ def test_a_search_finds_the_best_and_says_so(path):
     assert is_best(found)
     assert found.low < found.value < found.high
     assert found == found_in(path)  # a reader sees why it stopped, too
-    assert found.trainings == len(found.curve) == len(recipe.asked)
+    assert found.trainings == len(found.curve) == len(recipe.requests)
     assert recipe.closed == 1
     assert [each.number for each in found.curve] == [*range(1, len(found.curve) + 1)]
     for each in found.curve:
@@ -86,7 +86,7 @@ def test_after_a_stop_the_end_is_the_same(path, ended, at):
     plain = found_by(path, recipe=recipe).as_dict()
     assert plain == whole.as_dict()
     assert plain["gain_low"] < plain["gain"] < plain["gain_high"]
-    assert len(recipe.asked) == whole.trainings - at + 1
+    assert len(recipe.requests) == whole.trainings - at + 1
 
 
 def test_jobs_train_side_by_side_and_find_the_same_place(path):
@@ -104,7 +104,7 @@ def test_a_failure_is_tried_once_more_then_left(path):
     """
     recipe = Formula(fails={3: error(), 4: error("no val_loss", again=False)})
     found = found_by(path, recipe=recipe)
-    tried = [ask.number for ask in recipe.asked]
+    tried = [request.number for request in recipe.requests]
     assert (tried.count(3), tried.count(4)) == (2, 1)
     assert [each.number for each in found.curve if each.status == "error"] == [3, 4]
     # It counts as run, also for who reads the store.
@@ -112,7 +112,7 @@ def test_a_failure_is_tried_once_more_then_left(path):
     assert found.value is not None
     later = Formula()
     assert {each.status for each in found_by(path, recipe=later).curve} == {"ok"}
-    assert {3, 4} <= {ask.number for ask in later.asked}
+    assert {3, 4} <= {request.number for request in later.requests}
 
 
 def test_the_first_failure_stops_everything(path):
@@ -123,7 +123,7 @@ def test_the_first_failure_stops_everything(path):
     assert failed.value.reason == "exit code 1"
     assert failed.value.last_lines == ("Traceback", "ValueError: no")
     assert failed.value.exit_code == 3
-    assert len(recipe.asked) == 1
+    assert len(recipe.requests) == 1
     assert found_by(path).value is not None
 
 
@@ -145,7 +145,7 @@ def test_a_decay_that_reaches_nothing_is_found_out(path):
         recipe = Formula(loss=lambda _, seed, r=round_: r(loss_of(BEST, seed)))
         with pytest.raises(NoEffectError) as refused:
             run_search(search(recipe), path.with_name(f"{at_most}.db"))
-        assert len(recipe.asked) == refused.value.count <= at_most
+        assert len(recipe.requests) == refused.value.count <= at_most
         assert refused.value.exit_code == 3
 
 
@@ -165,7 +165,7 @@ def test_a_seed_that_reaches_nothing_is_found_out(path):
         run_search(
             search(recipe),
             store,
-            on_warning=lambda _, r=recipe, w=warned: w.append(len(r.asked)),
+            on_warning=lambda _, r=recipe, w=warned: w.append(len(r.requests)),
         )
         assert len(warned) == (at_most is not None)
         assert all(count <= at_most for count in warned)
@@ -196,11 +196,11 @@ def test_a_seed_that_does_not_fix_the_loss_is_found_out(path):
         run_search(narrow(recipe), store, on_warning=warned.append)
         found = found_in(store)
         assert found.paired is (loss is loss_of)
-        assert len(recipe.asked) - len(found.curve) == repeats
+        assert len(recipe.requests) - len(found.curve) == repeats
         assert len(warned) == warnings
         again = Formula(loss=loss)
         run_search(narrow(again), store)
-        assert again.asked == []
+        assert again.requests == []
 
 
 def test_what_cannot_train_without_decay_is_tried_once(path):
@@ -208,7 +208,9 @@ def test_what_cannot_train_without_decay_is_tried_once(path):
     fails = dict.fromkeys((8, 9), error("C must be finite", again=False))
     recipe = Formula(fails=fails)
     assert found_by(path, recipe=recipe).value is not None
-    assert [ask.seed for ask in recipe.asked if ask.weight_decay == 0] == [0]
+    assert [
+        request.seed for request in recipe.requests if request.weight_decay == 0
+    ] == [0]
 
 
 def test_a_range_that_begins_far_too_low_goes_on(path):
@@ -228,7 +230,7 @@ def test_more_trainings_and_another_range_go_on(path):
     found_by(path, trainings=8)
     recipe = Formula()
     found = found_by(path, recipe=recipe, low=1e-2, high=10.0)
-    assert len(found.curve) == 8 + len(recipe.asked) == found.trainings
+    assert len(found.curve) == 8 + len(recipe.requests) == found.trainings
     assert is_best(found)
 
 
@@ -250,7 +252,7 @@ def test_the_difference_to_another_training_is_shown(path, ended):
         with pytest.raises(StoreUnlikeError) as refused:
             found_by(path, recipe=recipe, **changes)
         assert refused.value.differences == (difference,)
-        assert recipe.asked == []
+        assert recipe.requests == []
 
 
 def test_another_training_is_kept_apart(path, ended):
@@ -261,7 +263,7 @@ def test_another_training_is_kept_apart(path, ended):
     recipe = Formula()
     found = found_by(path, Settings(accept_change=True), recipe=recipe, **changes)
     now = find_from_stored(read_store(path))
-    assert len(now.rows) == len(recipe.asked)
+    assert len(now.rows) == len(recipe.requests)
     assert sum(str(len(before.rows)) in note for note in found.notes) == 1
     (former,) = found.former
     (change,) = former.changes
@@ -271,10 +273,10 @@ def test_another_training_is_kept_apart(path, ended):
     assert now.rows[0][0].number == len(before.rows) + 1
     back = Formula()
     found_by(path, Settings(accept_change=True), recipe=back)
-    assert back.asked == []
+    assert back.requests == []
     again = find_from_stored(read_store(path))
     assert again.rows == before.rows
-    assert [each.trainings for each in again.former] == [len(recipe.asked)]
+    assert [each.trainings for each in again.former] == [len(recipe.requests)]
 
 
 def test_a_store_without_a_result_has_no_conditions_to_protect(path):
@@ -294,7 +296,7 @@ def test_replicates_without_a_seed(path):
     """A training without a seed gets none, and the answer says what that costs."""
     recipe = Formula(has_seed=False)
     found = found_by(path, recipe=recipe)
-    assert {ask.seed for ask in recipe.asked} == {None}
+    assert {request.seed for request in recipe.requests} == {None}
     assert found.paired is False
     assert found.notes
 
@@ -325,8 +327,8 @@ def test_scales_in_one_store_are_searches_of_their_own(path):
         whole = search(recipe, trainings=9)
         spec = replace(whole.spec, scale={"width": width})
         run_search(replace(whole, spec=spec), path)
-        assert all(ask.scale == {"width": width} for ask in recipe.asked)
-        trained[width] = [ask.number for ask in recipe.asked]
+        assert all(request.scale == {"width": width} for request in recipe.requests)
+        trained[width] = [request.number for request in recipe.requests]
     assert trained == {64.0: [*range(1, 10)], 128.0: [*range(10, 19)]}
     stored = find_from_stored(read_store(path))
     assert len(stored.rows) == 18

@@ -69,19 +69,19 @@ def test_results_without_a_store_are_kept_where_something_stops(face, temporary)
     """After Ctrl-C the error has what to write; after an end nothing is left."""
 
     def stops(weight_decay, seed, width=1):
-        asked.append(weight_decay)
-        if len(asked) == 4:
+        decays.append(weight_decay)
+        if len(decays) == 4:
             raise KeyboardInterrupt
         return valley(weight_decay, seed, width)
 
-    asked = []
+    decays = []
     recipe = InlineRecipe(function=stops)
     with pytest.raises(StudyStoppedError) as stopped:
         FACES[face](recipe)
     assert stopped.value.trained == 3
     assert f'store="{stopped.value.store}"' in stopped.value.remedy
     FACES[face](recipe, store=stopped.value.store)
-    assert len(asked) == {"find": 9, "tune": 18}[face] + 1
+    assert len(decays) == {"find": 9, "tune": 18}[face] + 1
     (kept,) = temporary.iterdir()
     FACES[face](InlineRecipe(function=valley))
     assert list(temporary.iterdir()) == [kept]
@@ -140,10 +140,10 @@ def test_it_belongs_to_its_source(tmp_path):
 
 def test_a_number_without_record_is_searched_over(tmp_path):
     """In its own unit, backwards where that is said; a store of it can be read."""
-    asked = {"low": 1, "high": 1000, "trainings": 20, "knob": "own:svm.C:inverse"}
+    options = {"low": 1, "high": 1000, "trainings": 20, "knob": "own:svm.C:inverse"}
     found = find_inline(
         lambda weight_decay, seed: valley(1 / weight_decay, seed),
-        **asked,
+        **options,
         store=tmp_path / "kept.db",
     )
     assert (found.symbol, found.e_folds) == ("C", None)

@@ -23,10 +23,10 @@ from dwindle.finding.call import loss_of, signature_of
 from dwindle.finding.function import FunctionRecipe
 from dwindle.finding.metric import Metric
 from dwindle.finding.running import Running
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 
 FILE = Path(trainings.__file__)
-ASK = Ask(weight_decay=1.0, seed=2)
+REQUEST = Request(weight_decay=1.0, seed=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,22 +38,22 @@ def folder_of_trainings():
     os.chdir(before)
 
 
-def train(name, ask=ASK, **options):
+def train(name, request=REQUEST, **options):
     """What comes of one training by a function of trainings.py."""
     recipe = FunctionRecipe.of(f"trainings:{name}", **options)
     with closing(recipe.open()) as training:
-        return training.train(ask)
+        return training.train(request)
 
 
 def test_a_function_gets_what_it_declares(tmp_path):
     """Decay, seed, and of the scale only its own names; whole numbers are whole."""
-    ask = Ask(
+    request = Request(
         weight_decay=0.5, seed=2, scale={"width": 64.0, "depth": 3}, folder=tmp_path
     )
-    came = train("plain", ask)
-    assert (came.status, came.loss) == ("ok", 134)
-    assert came.output.read_text() == "width 64 int\n"
-    assert train("anything", ask).loss == 64 + 3 + 2
+    result = train("plain", request)
+    assert (result.status, result.loss) == ("ok", 134)
+    assert result.output.read_text() == "width 64 int\n"
+    assert train("anything", request).loss == 64 + 3 + 2
 
 
 def test_a_file_or_a_module_names_it():
@@ -63,7 +63,7 @@ def test_a_file_or_a_module_names_it():
         assert recipe.has_seed
         assert Path(recipe.signature.file) == FILE
         with closing(recipe.open()) as training:
-            assert training.train(ASK).loss == 121
+            assert training.train(REQUEST).loss == 121
     assert not FunctionRecipe.of(trainings.no_seed).has_seed
 
 
@@ -72,9 +72,9 @@ def test_a_worker_is_asked_again_and_again():
     recipe = FunctionRecipe.of("trainings:pid")
     assert recipe.has_seed
     with closing(recipe.open()) as training:
-        found = {training.train(ASK).loss for _ in range(3)}
+        found = {training.train(REQUEST).loss for _ in range(3)}
         assert len(found | {os.getpid()}) == 2
-        other = Ask(weight_decay=1.0, environment={"CUDA_VISIBLE_DEVICES": "1"})
+        other = Request(weight_decay=1.0, environment={"CUDA_VISIBLE_DEVICES": "1"})
         assert training.train(other).loss not in found
 
 
@@ -84,7 +84,7 @@ def test_closures_reach_a_worker():
     recipe = FunctionRecipe.of(lambda weight_decay, seed: weight_decay + offset)
     assert recipe.target is None
     with closing(recipe.open()) as training:
-        assert training.train(ASK).loss == 8
+        assert training.train(REQUEST).loss == 8
     with pytest.raises(UsageError) as raised:
         FunctionRecipe.of(lambda weight_decay: lock)
     assert "lock" in raised.value.got
@@ -92,12 +92,12 @@ def test_closures_reach_a_worker():
 
 def test_what_a_function_raises_is_an_outcome():
     """The user's own traceback, without our frames, ends in his lines."""
-    came = train("raising")
-    assert (came.status, came.is_worth_another_try) == ("error", True)
-    assert came.error == "ZeroDivisionError: float division by zero"
-    assert came.last_lines[0] == "Traceback (most recent call last):"
-    assert "trainings.py" in came.last_lines[1]
-    assert not [line for line in came.last_lines if "dwindle/finding" in line]
+    result = train("raising")
+    assert (result.status, result.is_worth_another_try) == ("error", True)
+    assert result.error == "ZeroDivisionError: float division by zero"
+    assert result.last_lines[0] == "Traceback (most recent call last):"
+    assert "trainings.py" in result.last_lines[1]
+    assert not [line for line in result.last_lines if "dwindle/finding" in line]
     assert train("leaving").error == "SystemExit: 3"
 
 
@@ -105,16 +105,16 @@ def test_a_worker_that_dies_is_replaced():
     """A crash is the outcome of one training, named; the next has a new worker."""
     recipe = FunctionRecipe.of("trainings:crashing")
     with closing(recipe.open()) as training:
-        came = training.train(ASK)
-        assert came.status == "error"
-        assert "SIGSEGV" in came.error
-        assert came.last_lines[0] == "bye"
-        assert came.is_worth_another_try
-        assert training.train(Ask(weight_decay=2.0)).loss == 2
+        result = training.train(REQUEST)
+        assert result.status == "error"
+        assert "SIGSEGV" in result.error
+        assert result.last_lines[0] == "bye"
+        assert result.is_worth_another_try
+        assert training.train(Request(weight_decay=2.0)).loss == 2
         worker = training._worker
         os.kill(worker.group.pid, signal.SIGKILL)  # while it is idle
         assert wait_until(worker.group.has_ended)
-        assert training.train(Ask(weight_decay=3.0)).loss == 3
+        assert training.train(Request(weight_decay=3.0)).loss == 3
 
 
 def test_a_function_that_hangs_is_ended_with_all_that_it_started():
@@ -125,12 +125,14 @@ def test_a_function_that_hangs_is_ended_with_all_that_it_started():
     slot = {"DWINDLE_TEST_HANGS": "yes"}
     recipe = FunctionRecipe.of("trainings:hanging")
     with closing(recipe.open()) as training:
-        came = training.train(Ask(weight_decay=1.0, timeout_s=0.5, environment=slot))
-        assert (came.status, came.error) == ("error", "it was ended after 0.5 s")
+        result = training.train(
+            Request(weight_decay=1.0, timeout_s=0.5, environment=slot)
+        )
+        assert (result.status, result.error) == ("error", "it was ended after 0.5 s")
         assert alive("DWINDLE_TEST_HANGS") == []
         for decay in (2.0, 3.0):  # one that forks a child which returns, and the next
-            ask = Ask(weight_decay=decay, environment=slot)
-            assert training.train(ask).loss == decay
+            request = Request(weight_decay=decay, environment=slot)
+            assert training.train(request).loss == decay
     assert alive("DWINDLE_TEST_HANGS") == []
 
 
@@ -138,9 +140,9 @@ def test_losses_that_come_step_by_step():
     """The last counts, or the best; NaN ends the training where it comes."""
     assert train("pairs").loss == 2
     assert train("pairs", metric=Metric(text="loss", take="min")).loss == 1
-    came = train("diverging")
-    assert (came.status, came.loss) == ("diverged", None)
-    assert "step 2" in came.error
+    result = train("diverging")
+    assert (result.status, result.loss) == ("diverged", None)
+    assert "step 2" in result.error
 
 
 LOSSES = (
@@ -243,7 +245,7 @@ def test_workers_side_by_side_share_the_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     recipe = FunctionRecipe.of("trainings:threads")
     with Running(recipe, jobs=2) as running:
-        found = {came.loss for _, came in running.run([ASK, ASK])}
+        found = {result.loss for _, result in running.run([REQUEST, REQUEST])}
     assert found == {max(1, len(os.sched_getaffinity(0)) // 2)}
     assert recipe.environment_for(1) == {}
     monkeypatch.setenv("OMP_NUM_THREADS", "5")

@@ -50,8 +50,8 @@ def training(number):
 )
 def test_no_corruption_of_a_search_reads_as_something_else(tmp_path, step):
     """The corruptions of the store's own test, on trainings of one's own."""
-    path, asked = tmp_path / "whole.db", search(Formula())
-    with Store(path, spec=asked.spec, conditions=asked.conditions) as store:
+    path, plan = tmp_path / "whole.db", search(Formula())
+    with Store(path, spec=plan.spec, conditions=plan.conditions) as store:
         for first in range(1, TRAININGS + 1, OF_A_PACK):
             pack = [training(first + more) for more in range(OF_A_PACK)]
             store.commit(pack, seconds=0.5)

@@ -45,8 +45,8 @@ def found_here(loss_of):
         return loss_of(weight_decay) + seed
 
     recipe = InlineRecipe(function=train)
-    asked = {"knob": "torch.optim.SGD", "low": 1e-3, "high": 1, "trainings": 9}
-    return dwindle.find(recipe, **asked)
+    options = {"knob": "torch.optim.SGD", "low": 1e-3, "high": 1, "trainings": 9}
+    return dwindle.find(recipe, **options)
 
 
 def test_the_time_left_is_that_of_all_that_may_be_trained():

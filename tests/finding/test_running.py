@@ -16,14 +16,16 @@ from dwindle.finding.command import CommandRecipe
 from dwindle.finding.function import FunctionRecipe, InlineRecipe
 from dwindle.finding.metric import Metric
 from dwindle.finding.running import Running, slot_variables
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 
 HERE = str(Path(__file__).parent)
 
 
-def asks(count):
+def requests(count):
     return [
-        Ask(weight_decay=number, number=number, environment={"DWINDLE_TEST_RUN": "yes"})
+        Request(
+            weight_decay=number, number=number, environment={"DWINDLE_TEST_RUN": "yes"}
+        )
         for number in range(1, count + 1)
     ]
 
@@ -32,9 +34,11 @@ def test_each_training_gets_its_own_outcome():
     """Two at a time, all come back, each with what was asked; one fails alone."""
     code = "import sys; d = sys.argv[-1]; sys.exit(1) if d == '2' else print('loss', d)"
     with Running(recipe(code), jobs=2) as running:
-        found = {ask.number: came.loss for ask, came in running.run(asks(5))}
+        found = {
+            request.number: result.loss for request, result in running.run(requests(5))
+        }
         assert found == {1: 1, 2: None, 3: 3, 4: 4, 5: 5}
-        assert [ask.number for ask, _ in running.run(asks(1))] == [1]
+        assert [request.number for request, _ in running.run(requests(1))] == [1]
         assert list(running.run([])) == []
 
 
@@ -43,13 +47,13 @@ def test_the_next_is_asked_for_when_a_slot_is_free():
     ended = []
 
     def one_by_one():
-        for ask in asks(3):
-            assert len(ended) >= ask.number - 1
-            yield ask
+        for request in requests(3):
+            assert len(ended) >= request.number - 1
+            yield request
 
     with Running(recipe("print('loss 1')")) as running:
-        for ask, _ in running.run(one_by_one()):
-            ended.append(ask)
+        for request, _ in running.run(one_by_one()):
+            ended.append(request)
     assert len(ended) == 3
 
 
@@ -62,7 +66,7 @@ def test_trainings_at_the_same_time_have_slots_of_their_own(tmp_path):
     )
     with Running(recipe(code, f"{tmp_path}/"), slots=("cuda:3", "cuda:5")) as running:
         assert running.jobs == 2
-        found = [came.loss for _, came in running.run(asks(6))]
+        found = [result.loss for _, result in running.run(requests(6))]
     assert (set(found), len(found)) == ({3, 5}, 6)
 
 
@@ -71,7 +75,7 @@ def test_closing_ends_all_that_runs():
     running = Running(recipe("import os, time; os.fork(); time.sleep(600)"), jobs=3)
     Timer(0.5, running.close).start()
     start = time.monotonic()
-    found = [came.status for _, came in running.run(asks(3))]
+    found = [result.status for _, result in running.run(requests(3))]
     assert found == ["error"] * 3
     assert time.monotonic() - start < 20
     running.close()
@@ -84,20 +88,24 @@ class TrainingContract:
     def recipe(self, name):
         raise NotImplementedError
 
-    def came(self, name, **ask):
+    def result(self, name, **request):
         with closing(self.recipe(name).open()) as training:
-            return training.train(Ask(**{"weight_decay": 0.5, "seed": 3, **ask}))
+            return training.train(
+                Request(**{"weight_decay": 0.5, "seed": 3, **request})
+            )
 
     def test_what_comes_of_a_training(self):
         """NaN has no loss and is no error; where none came none will come again."""
-        came = {name: self.came(name) for name in ("nan", "bad", "nothing")}
-        facts = {n: (c.status, c.loss, c.is_worth_another_try) for n, c in came.items()}
+        result = {name: self.result(name) for name in ("nan", "bad", "nothing")}
+        facts = {
+            n: (c.status, c.loss, c.is_worth_another_try) for n, c in result.items()
+        }
         assert facts == {
             "nan": ("diverged", None, False),
             "bad": ("error", None, True),
             "nothing": ("error", None, False),
         }
-        assert came["bad"].last_lines[-1].startswith("ZeroDivisionError")
+        assert result["bad"].last_lines[-1].startswith("ZeroDivisionError")
 
     def test_a_recipe_travels(self):
         """It is plain data: here and on another machine the same loss comes back."""
@@ -105,9 +113,9 @@ class TrainingContract:
         assert recipe.has_seed
         for each in (pickle.loads(pickle.dumps(recipe)), recipe):
             with closing(each.open()) as training:
-                came = training.train(Ask(weight_decay=0.5, seed=3))
-            assert (came.status, came.loss, came.error) == ("ok", 3.5, None)
-            assert came.seconds >= 0
+                result = training.train(Request(weight_decay=0.5, seed=3))
+            assert (result.status, result.loss, result.error) == ("ok", 3.5, None)
+            assert result.seconds >= 0
 
 
 class TestCommand(TrainingContract):

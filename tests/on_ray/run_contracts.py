@@ -13,7 +13,7 @@ import psutil
 import pytest
 from finding import trainings
 from finding.programs import alive, recipe
-from finding.test_running import HERE, TestCommand, TrainingContract, asks
+from finding.test_running import HERE, TestCommand, TrainingContract, requests
 from on_ray.clusters import listening
 from study.pretended import PRETENDED, die_at_start, die_on_seed_1, engine_of
 from study.processes import wait_until
@@ -23,7 +23,7 @@ from dwindle.errors import UsageError, WorkerError
 from dwindle.finding.function import FunctionRecipe
 from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.running import Running
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 from dwindle.study.backends import ATTEMPTS, RayPacks
 from dwindle.study.cluster import Cluster
 
@@ -64,7 +64,7 @@ class OnRay(TrainingContract):
         assert here.has_seed
         for _ in range(2):
             with closing(here.open()) as training:
-                assert training.train(Ask(weight_decay=0.5, seed=3)).loss == 3.5
+                assert training.train(Request(weight_decay=0.5, seed=3)).loss == 3.5
 
 
 class TestCommandOnRay(OnRay):
@@ -128,10 +128,12 @@ def test_output_comes_to_the_driver(cluster, tmp_path):
     """Wherever a training ran, its output is where one of this machine keeps it."""
     printing = RayRecipe(recipe=recipe("print('loss 0.5')"), cluster=cluster)
     with closing(printing.open()) as training:
-        came = training.train(Ask(weight_decay=1.0, number=7, folder=tmp_path / "kept"))
-    assert came.output == tmp_path / "kept" / "7.txt"
-    assert came.output.read_text() == "loss 0.5\n"
-    assert came.output.stat().st_mode & 0o777 == 0o600
+        result = training.train(
+            Request(weight_decay=1.0, number=7, folder=tmp_path / "kept")
+        )
+    assert result.output == tmp_path / "kept" / "7.txt"
+    assert result.output.read_text() == "loss 0.5\n"
+    assert result.output.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_time_out_ends_it_on_its_node(cluster):
@@ -139,11 +141,11 @@ def test_a_time_out_ends_it_on_its_node(cluster):
     hanging = FunctionRecipe.of(f"{HERE}/trainings.py:hanging")
     with closing(RayRecipe(recipe=hanging, cluster=cluster).open()) as training:
         mark = {MARK: "time-out"}
-        came = training.train(
-            Ask(weight_decay=1.0, timeout_s=2.0, environment=mark, number=1)
+        result = training.train(
+            Request(weight_decay=1.0, timeout_s=2.0, environment=mark, number=1)
         )
-        assert (came.status, came.is_worth_another_try) == ("error", True)
-        assert training.train(Ask(weight_decay=3.0)).loss == 3.0
+        assert (result.status, result.is_worth_another_try) == ("error", True)
+        assert training.train(Request(weight_decay=3.0)).loss == 3.0
     assert wait_until(lambda: alive(f"{MARK}=time-out") == [])
 
 
@@ -155,7 +157,7 @@ def test_closing_ends_all_that_runs(cluster):
     running = Running(RayRecipe(recipe=recipe(FORKING), cluster=cluster), jobs=2)
     Timer(3.0, running.close).start()
     start = time.monotonic()
-    assert [came.status for _, came in running.run(asks(2))] == ["error"] * 2
+    assert [result.status for _, result in running.run(requests(2))] == ["error"] * 2
     assert time.monotonic() - start < 30
     running.close()
     assert wait_until(lambda: alive(f"{MARK}=yes") == [])
@@ -167,10 +169,10 @@ def test_a_worker_that_is_killed_is_an_outcome(cluster, capfd):
     code += "'/stat').read().split()[3]), 9); import time; time.sleep(600)"
     fatal = RayRecipe(recipe=recipe(code), cluster=cluster)
     with closing(fatal.open()) as training:
-        came = training.train(asks(1)[0])
-    assert came.status == "error"
-    assert "WorkerCrashedError" in came.error
-    assert came.is_worth_another_try
+        result = training.train(requests(1)[0])
+    assert result.status == "error"
+    assert "WorkerCrashedError" in result.error
+    assert result.is_worth_another_try
     assert wait_until(lambda: alive(f"{MARK}=yes") == [])
     time.sleep(1.0)  # Ray would print it now
     assert capfd.readouterr().out == ""
@@ -183,11 +185,11 @@ def test_a_task_costs_little(cluster, record_property):
         recipe=FunctionRecipe.of(f"{HERE}/trainings.py:good"), cluster=cluster
     )
     with Running(quick, jobs=1) as running:
-        list(running.run(asks(5)))
+        list(running.run(requests(5)))
         seconds = []
-        for ask in asks(100):
+        for request in requests(100):
             start = time.perf_counter()
-            list(running.run([ask]))
+            list(running.run([request]))
             seconds.append(time.perf_counter() - start)
     median = sorted(seconds)[50]
     record_property("seconds of a task", median)

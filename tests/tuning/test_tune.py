@@ -37,9 +37,9 @@ class Planted(Formula):
     luck: int = 0
     off: dict = field(default_factory=dict)  # of ln best from the law, by width
 
-    def loss_at(self, ask):
-        seed = 1000 * self.luck + ask.seed
-        return loss_of(ask.weight_decay, seed, self.best(ask.scale["width"]))
+    def loss_at(self, request):
+        seed = 1000 * self.luck + request.seed
+        return loss_of(request.weight_decay, seed, self.best(request.scale["width"]))
 
     def best(self, width):
         """The planted best decay."""
@@ -74,7 +74,7 @@ def test_a_planted_law_is_found(whole):
     assert found.rules[0].rule == "unchanged"
     assert "qiu" in {rule.rule for rule in found.rules}
     trained = [cell.trainings for cell in found.cells]
-    assert sum(trained) == len(recipe.asked)
+    assert sum(trained) == len(recipe.requests)
     # A scale that starts from a guess takes fewer than one that does not.
     assert max(trained[1:]) <= trained[0]
     farther = predict(path, target={"width": 8192.0})
@@ -94,7 +94,7 @@ def test_after_a_stop_the_end_is_the_same(whole, tmp_path, at):
     assert stopped.value.store == str(path)
     again = Planted()
     assert tuned(again, path).as_dict() == found.as_dict()
-    assert len(again.asked) == len(recipe.asked) - at + 1
+    assert len(again.requests) == len(recipe.requests) - at + 1
 
 
 def test_what_cannot_be_predicted_is_refused(whole, tmp_path):
@@ -120,7 +120,7 @@ def test_what_cannot_be_predicted_is_refused(whole, tmp_path):
 def test_scales_that_show_nothing_give_no_value(tmp_path):
     """With decay that does not matter there is no law, and each scale says why."""
     flat = Planted()
-    flat.loss_at = lambda ask: 0.5 + random.Random(repr(ask)).random() / 100  # noqa: S311
+    flat.loss_at = lambda request: 0.5 + random.Random(repr(request)).random() / 100  # noqa: S311
     found = tuned(flat, tmp_path / "my.db")
     assert found.value is None
     assert found.why_null
@@ -137,7 +137,7 @@ def test_an_open_interval_is_no_lack_of_seeds(whole, monkeypatch):
             lambda stored, ends=ends: replace(found_of(stored), **ends),
         )
         seen = cells_in(path)
-        assert not seen.telling
+        assert not seen.usable
         reasons |= {cell.why_not for cell in seen.cells}
     assert len(reasons) == 2
 

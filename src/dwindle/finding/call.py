@@ -19,7 +19,7 @@ from dwindle.errors import DwindleError, UsageError
 from dwindle.errors.nearest import nearest_names
 from dwindle.finding.metric import Metric, Place, Readings, judged
 from dwindle.finding.output import last_lines
-from dwindle.finding.training import Ask, Came, nearest_file
+from dwindle.finding.training import Request, Result, nearest_file
 from dwindle.wording import clean, listed, with_article
 
 Function = Callable[..., object]
@@ -37,16 +37,18 @@ class Signature:
     names: tuple[str, ...] | None
     file: str | None = None
 
-    def arguments(self, ask: Ask) -> dict[str, float]:
+    def arguments(self, request: Request) -> dict[str, float]:
         """Return what it is called with: of the scale, only what it declares."""
         scale = {
             # A whole number is one: no layer has 64.0 units.
             name: int(value) if float(value).is_integer() else value
-            for name, value in ask.scale.items()
+            for name, value in request.scale.items()
             if self.names is None or name in self.names
         }
-        seed = {"seed": ask.seed} if self.has_seed and ask.seed is not None else {}
-        return {**scale, "weight_decay": ask.weight_decay, **seed}
+        seed = (
+            {"seed": request.seed} if self.has_seed and request.seed is not None else {}
+        )
+        return {**scale, "weight_decay": request.weight_decay, **seed}
 
 
 def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signature:
@@ -99,32 +101,32 @@ def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signatu
 def called(
     function: Function,
     signature: Signature,
-    ask: Ask,
+    request: Request,
     metric: Metric = LOSS,
     *,
     raised: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
-) -> Came:
+) -> Result:
     """Call a training function; what it raises is an outcome.
 
     Only ``raised`` passes: a KeyboardInterrupt in this process is the user's.
     """
     start = time.perf_counter()
     try:
-        came = loss_of(function(**signature.arguments(ask)), metric)
+        result = loss_of(function(**signature.arguments(request)), metric)
     except raised:
         raise
     except BaseException as error:  # noqa: BLE001 also the exit of a script: an outcome
         last = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1:]
-        came = Came(
+        result = Result(
             status="error",
             error=clean(*last or [type(error).__name__]),
             last_lines=lines_of(error),
             is_worth_another_try=True,
         )
-    return replace(came, seconds=time.perf_counter() - start)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
-def loss_of(returned: object, metric: Metric = LOSS) -> Came:
+def loss_of(returned: object, metric: Metric = LOSS) -> Result:
     """Return what a training's result says: a number, a dict, or pairs as they come.
 
     Nothing is guessed: what is not plainly one loss is an error.
@@ -138,21 +140,21 @@ def loss_of(returned: object, metric: Metric = LOSS) -> Came:
         near = nearest_names(metric.key, keys)
         has = f"with {listed(near)}" if near else "without keys"
         why = f"it returned a dict {has}, and must return one with {metric.key!r}"
-        return Came(status="error", error=why)
+        return Result(status="error", error=why)
     return loss_of_value(returned, "it returned")
 
 
-def loss_of_value(value: object, what: str) -> Came:
+def loss_of_value(value: object, what: str) -> Result:
     """Return the loss that a value is, if it is plainly one number."""
     number = _number(value)
     if isinstance(number, str):
         is_result = what == "it returned"
         must = "and must return its loss" if is_result else "and must be a number"
         verb = what if is_result else f"{what} is"
-        return Came(status="error", error=f"{verb} {number}, {must}")
+        return Result(status="error", error=f"{verb} {number}, {must}")
     if math.isfinite(number):
-        return Came(status="ok", loss=number)
-    return Came(status="diverged", error=f"its loss is {number}")
+        return Result(status="ok", loss=number)
+    return Result(status="diverged", error=f"its loss is {number}")
 
 
 def _number(value: object) -> float | str:
@@ -181,24 +183,24 @@ def _number(value: object) -> float | str:
     )
 
 
-def _last_of(pairs: Iterator[object], metric: Metric) -> Came:
+def _last_of(pairs: Iterator[object], metric: Metric) -> Result:
     """Read (step, loss) as they come; the first that is not finite ends it all."""
     readings = Readings(metric)
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 a pair
             got = with_article(type(pair).__name__)
             why = f"it yielded {got}, and must yield (step, loss)"
-            return Came(status="error", error=why)
+            return Result(status="error", error=why)
         step, value = pair
-        came = loss_of_value(value, f"its loss at step {step}")
-        if came.loss is None:
+        result = loss_of_value(value, f"its loss at step {step}")
+        if result.loss is None:
             # Nothing that comes after NaN is of use: the generator is closed.
-            where = "" if came.status == "error" else f" at step {step}"
-            return replace(came, error=f"{came.error}{where}")
-        readings.add(Place(came.loss, str(came.loss)))
+            where = "" if result.status == "error" else f" at step {step}"
+            return replace(result, error=f"{result.error}{where}")
+        readings.add(Place(result.loss, str(result.loss)))
     if readings.last is None:
         why = "it yielded nothing, and must yield (step, loss)"
-        return Came(status="error", error=why)
+        return Result(status="error", error=why)
     return judged(readings)
 
 
@@ -266,20 +268,20 @@ def _name(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def serve(asks_from: int, answers_to: int) -> None:
+def serve(requests_from: int, answers_to: int) -> None:
     """Live as a worker: the function comes first, then asks until the pipe ends.
 
     The answer to the function is its signature, or an outcome or an error of ours that
     says why there is none; that to an ask is an outcome.
     """
     # What the function starts must not hold our pipes open.
-    for pipe in (asks_from, answers_to):
+    for pipe in (requests_from, answers_to):
         os.set_inheritable(pipe, False)  # noqa: FBT003 it takes no name
     faulthandler.enable()
-    asks = Connection(asks_from, writable=False)
+    requests = Connection(requests_from, writable=False)
     answers = Connection(answers_to, readable=False)
     try:
-        given, scale_names, metric = asks.recv()
+        given, scale_names, metric = requests.recv()
         function = loaded(given) if isinstance(given, str) else given
         signature = signature_of(function, scale_names)
     except DwindleError as error:
@@ -288,18 +290,18 @@ def serve(asks_from: int, answers_to: int) -> None:
     except BaseException as error:  # noqa: BLE001 an import may raise anything
         lines = lines_of(error)
         why = lines[-1] if lines else type(error).__name__
-        answers.send(Came(status="error", error=why, last_lines=lines))
+        answers.send(Result(status="error", error=why, last_lines=lines))
         return
     answers.send(signature)
     ours = os.getpid()
     while True:
         try:
-            ask = asks.recv()
+            request = requests.recv()
         except EOFError:
             return
-        came = called(function, signature, ask, metric)
+        result = called(function, signature, request, metric)
         # A child that the training forked and let return would answer, too: its answer
         # would be taken for that of the next training.
         if os.getpid() != ours:
             os._exit(0)
-        answers.send(came)
+        answers.send(result)

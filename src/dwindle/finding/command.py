@@ -26,7 +26,7 @@ from dwindle.finding.metric import (
 )
 from dwindle.finding.output import Kept
 from dwindle.finding.result_file import read_result_file, trainer_state_in
-from dwindle.finding.training import Ask, Came, nearest_file, not_started
+from dwindle.finding.training import Request, Result, nearest_file, not_started
 from dwindle.fitting.find_line import (
     OURS,
     PLACEHOLDER,
@@ -132,22 +132,22 @@ class CommandTraining:
         self._group: Group | None = None
         self._is_closed = False
 
-    def train(self, ask: Ask) -> Came:
+    def train(self, request: Request) -> Result:
         """Run the command and wait for its end; what fails in it is an outcome."""
         uses, start = self._command.placeholders, time.monotonic()
         out: Path | None = None
         is_kept = False
         try:
-            out = _fresh_folder(ask) if "out" in uses else None
+            out = _fresh_folder(request) if "out" in uses else None
             with _free_port(wanted="port" in uses) as port:
-                came = self._run(ask, _values(ask, out, port), out)
-            is_kept = came.status == "error" or self._command.keep_out
+                result = self._run(request, _values(request, out, port), out)
+            is_kept = result.status == "error" or self._command.keep_out
         except OSError as error:  # no room, no processes, too many words
-            came = not_started(error, seconds=time.monotonic() - start)
+            result = not_started(error, seconds=time.monotonic() - start)
         finally:
             if out is not None and not is_kept:
                 shutil.rmtree(out, ignore_errors=True)
-        return came
+        return result
 
     def close(self) -> None:
         """End what is running, from any thread, and leave no process behind."""
@@ -156,19 +156,21 @@ class CommandTraining:
             if self._group:
                 self._group.end()
 
-    def _run(self, ask: Ask, values: Mapping[str, str], out: Path | None) -> Came:
+    def _run(
+        self, request: Request, values: Mapping[str, str], out: Path | None
+    ) -> Result:
         command, words = self._command, self._command.filled(values)
-        environment = {**_HELPS_PYTHON, **os.environ, **ask.environment}
+        environment = {**_HELPS_PYTHON, **os.environ, **request.environment}
         program, reason = _program(words[0], environment)
         if reason:
             why = f"it could not be started: {words[0]}: {os.strerror(reason)}"
-            return Came(status="error", error=why)
+            return Result(status="error", error=why)
         scanners = Scanner(command.metric), Scanner(command.metric)
         kept = Kept(
-            ask.folder and ask.folder / f"{ask.number}.txt",
+            request.folder and request.folder / f"{request.number}.txt",
             [scanner.read for scanner in scanners],
         )
-        results = _Results(command, out)
+        file = _ResultFile(command, out)
         start = time.monotonic()
         try:
             group = Group(program, words, environment)
@@ -180,32 +182,32 @@ class CommandTraining:
             if self._is_closed:
                 group.end()
         try:
-            in_time = group.pump(kept.take, ask.timeout_s)
+            in_time = group.pump(kept.take, request.timeout_s)
             seconds = time.monotonic() - start
         finally:
             group.finish(kept.take)
             self._group = None
             output = kept.close()
         if in_time and group.exit_code == 0:
-            came = results.read()
-            if came is None:
+            result = file.read()
+            if result is None:
                 stdout, stderr = (scanner.readings for scanner in scanners)
                 # A progress bar on stderr rounds what a line on stdout has in full.
                 readings = stderr if stdout.last is None else stdout
-                came = judged(readings, names_with_numbers(kept.ends()))
-            lines = () if came.status == "ok" else kept.last_lines()
-            return replace(came, seconds=seconds, last_lines=lines, output=output)
-        return Came(
+                result = judged(readings, names_with_numbers(kept.ends()))
+            lines = () if result.status == "ok" else kept.last_lines()
+            return replace(result, seconds=seconds, last_lines=lines, output=output)
+        return Result(
             status="error",
             seconds=seconds,
-            error=how_it_ended(group) if in_time else ask.is_over,
+            error=how_it_ended(group) if in_time else request.is_over,
             last_lines=kept.last_lines(),
             output=output,
             is_worth_another_try=group.errno is None and not self._is_closed,
         )
 
 
-class _Results:
+class _ResultFile:
     """A file of results, if the metric stands in one: as it was before the training."""
 
     def __init__(self, command: CommandRecipe, out: Path | None) -> None:
@@ -218,7 +220,7 @@ class _Results:
         self._path = (out or Path()) / name
         self._before = _state_of(self._path)
 
-    def read(self) -> Came | None:
+    def read(self) -> Result | None:
         """Return what the file says now; that of an earlier training says nothing."""
         if self._file is None:
             return None
@@ -227,10 +229,10 @@ class _Results:
             path = trainer_state_in(path.parent) or path
         now = _state_of(path)
         if now is None:
-            return Came(status="error", error=f"it wrote no {path}")
+            return Result(status="error", error=f"it wrote no {path}")
         if path == self._path and now == self._before:
             why = f"it did not write {path}, which is older"
-            return Came(status="error", error=why)
+            return Result(status="error", error=why)
         return read_result_file(self._metric, path)
 
 
@@ -242,11 +244,11 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _fresh_folder(ask: Ask) -> Path:
-    if ask.folder is None:
+def _fresh_folder(request: Request) -> Path:
+    if request.folder is None:
         return Path(tempfile.mkdtemp(prefix="dwindle-"))
     # Absolute: the training may change its folder.
-    path = (ask.folder / f"{ask.number}.out").absolute()
+    path = (request.folder / f"{request.number}.out").absolute()
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700, parents=True)
     return path
@@ -275,10 +277,10 @@ def _free_port(*, wanted: bool) -> Iterator[int | None]:
         _ports.discard(port)
 
 
-def _values(ask: Ask, out: Path | None, port: int | None) -> dict[str, str]:
-    values = {name: typed(value) for name, value in ask.scale.items()}
-    values["weight_decay"] = typed(ask.weight_decay)
-    may_be = {"seed": ask.seed, "out": out, "port": port}
+def _values(request: Request, out: Path | None, port: int | None) -> dict[str, str]:
+    values = {name: typed(value) for name, value in request.scale.items()}
+    values["weight_decay"] = typed(request.weight_decay)
+    may_be = {"seed": request.seed, "out": out, "port": port}
     given = {name: str(each) for name, each in may_be.items() if each is not None}
     return values | given
 

@@ -19,8 +19,8 @@ from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial, trainings
 from dwindle.finding.rounds import (
     DIGITS,
     IGNORES_SEED,
-    Asked,
     Name,
+    ProposedTraining,
     Rounds,
     design_of,
     digits_of,
@@ -29,7 +29,7 @@ from dwindle.finding.rounds import (
 )
 from dwindle.finding.running import Running
 from dwindle.finding.shared_files import FolderWatch
-from dwindle.finding.training import Ask, Came, Recipe
+from dwindle.finding.training import Recipe, Request, Result
 from dwindle.finding.unit import Unit
 from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
@@ -119,7 +119,7 @@ def output_folder(store: Path) -> Path:
     return store.with_name(f"{store.name}-output")
 
 
-def first_round(search: SearchPlan) -> tuple[Asked, ...]:
+def first_round(search: SearchPlan) -> tuple[ProposedTraining, ...]:
     """Return the trainings that a search begins with: what a dry run shows."""
     design = design_of(search.spec, search.conditions, search.unit)
     return Rounds(unit=search.unit, design=design, known={}).next()
@@ -211,14 +211,14 @@ class _Driver:
     def run(self) -> str:
         self.on_progress(self.progress())
         while True:
-            asked = self.rounds.next()
+            proposed = self.rounds.next()
             if self.rounds.stopped_because is not None:
                 self.store.finish()
                 self._repeat_one()
                 return self.rounds.stopped_because
             # A fault of the command or of its metric costs one training, not a round.
             alone = 0 if self.progress().trained else 1
-            for part in (asked[:alone], asked[alone:]):
+            for part in (proposed[:alone], proposed[alone:]):
                 self._train(part)
                 if self._is_over():
                     return "time"
@@ -237,19 +237,19 @@ class _Driver:
         limit = self.settings.seconds
         return limit is not None and time.monotonic() - self.began >= limit
 
-    def _train(self, asked: tuple[Asked, ...]) -> None:
+    def _train(self, proposed: tuple[ProposedTraining, ...]) -> None:
         # The strongest first: where it has the loss of the weakest, none matters.
-        order = sorted(asked, key=lambda each: each.x < self._strong)
+        order = sorted(proposed, key=lambda each: each.x < self._strong)
         by_number = {self._number(each): each for each in order}
         is_first = not self.progress().trained
-        for ask, came in self.running.run(self._asks(by_number)):
-            self._commit(by_number[ask.number], ask.number, came)
-            if is_first and came.status == "error":
-                name, why = self.search.spec.name, came.error or ""
-                raise FirstTrainingError(name, why, came.last_lines)
+        for request, result in self.running.run(self._requests(by_number)):
+            self._commit(by_number[request.number], request.number, result)
+            if is_first and result.status == "error":
+                name, why = self.search.spec.name, result.error or ""
+                raise FirstTrainingError(name, why, result.last_lines)
             for warning in self.watch.warnings() if self.watch else ():
                 self.on_warning(warning)
-            if by_number[ask.number].seed == 0:
+            if by_number[request.number].seed == 0:
                 self._refuse_no_effect()
             # Said once, as soon as it shows.
             if self.search.recipe.has_seed and self.seed_shows is None:
@@ -263,19 +263,19 @@ class _Driver:
         spec, unit = self.search.spec, self.search.unit
         return max(unit.x_from_number(end) for end in (spec.low, spec.high)) - _NEAR
 
-    def _number(self, asked: Asked) -> int:
+    def _number(self, proposed: ProposedTraining) -> int:
         """Return the number of a training; one that failed keeps its own."""
-        if asked.name not in self.numbers:
+        if proposed.name not in self.numbers:
             self.last += 1
-            self.numbers[asked.name] = self.last
-        return self.numbers[asked.name]
+            self.numbers[proposed.name] = self.last
+        return self.numbers[proposed.name]
 
-    def _asks(self, by_number: dict[int, Asked]) -> Iterator[Ask]:
+    def _requests(self, by_number: dict[int, ProposedTraining]) -> Iterator[Request]:
         """Yield trainings one by one, as slots for them become free."""
         for number, each in by_number.items():
             if self._is_over():
                 return
-            yield Ask(
+            yield Request(
                 weight_decay=float(each.typed),
                 seed=each.seed if self.search.recipe.has_seed else None,
                 scale=self.search.spec.scale,
@@ -295,40 +295,44 @@ class _Driver:
             return
         typed, seed = known[0]
         number, before = self.numbers[typed, seed], self.known[typed, seed].loss
-        asked = Asked(
+        proposed = ProposedTraining(
             x=self.search.unit.x_from_typed(float(typed)), typed=typed, seed=seed
         )
-        (ask,) = self._asks({number: asked})
-        for _, came in self.running.run([replace(ask, folder=None)]):
-            if came.loss is not None and came.loss != before:
+        (request,) = self._requests({number: proposed})
+        for _, result in self.running.run([replace(request, folder=None)]):
+            if result.loss is not None and result.loss != before:
                 self.on_warning(
-                    f"Training {number} gave {came.loss:.6g} when it was repeated, "
+                    f"Training {number} gave {result.loss:.6g} when it was repeated, "
                     f"{before:.6g} before: its seed does not fix all that is random."
                 )
 
-    def _commit(self, asked: Asked, number: int, came: Came) -> None:
-        lines = (came.error, *came.last_lines) if came.error else came.last_lines
+    def _commit(self, proposed: ProposedTraining, number: int, result: Result) -> None:
+        lines = (
+            (result.error, *result.last_lines) if result.error else result.last_lines
+        )
         outcome = Outcome(
-            status=came.status,
+            status=result.status,
             steps=0,  # known to the training only
-            seconds=came.seconds,
-            loss=came.loss,
-            error="\n".join(lines) if came.status != "ok" else None,
+            seconds=result.seconds,
+            loss=result.loss,
+            error="\n".join(lines) if result.status != "ok" else None,
         )
         scale = self.search.spec.scale
-        trial = OwnTrial(number=number, typed=asked.typed, seed=asked.seed, scale=scale)
-        self.store.commit([(trial, outcome)], seconds=came.seconds)
-        if asked.name in self.known:
-            self.ended[self.known[asked.name].status] -= 1
-        self.known[asked.name] = outcome
+        trial = OwnTrial(
+            number=number, typed=proposed.typed, seed=proposed.seed, scale=scale
+        )
+        self.store.commit([(trial, outcome)], seconds=result.seconds)
+        if proposed.name in self.known:
+            self.ended[self.known[proposed.name].status] -= 1
+        self.known[proposed.name] = outcome
         self.ended[outcome.status] += 1
-        if came.status == "error":
-            tries = self.tries[asked.name] = self.tries.get(asked.name, 0) + 1
-            if tries >= _TRIES or not came.is_worth_another_try:
-                self.rounds.given_up.add(asked.name)
+        if result.status == "error":
+            tries = self.tries[proposed.name] = self.tries.get(proposed.name, 0) + 1
+            if tries >= _TRIES or not result.is_worth_another_try:
+                self.rounds.given_up.add(proposed.name)
         else:
             self.timed += 1
-            self.seconds += came.seconds
+            self.seconds += result.seconds
         self.on_progress(self.progress())
 
     def _refuse_no_effect(self) -> None:

@@ -54,8 +54,8 @@ MOST_SHOWN = 1_000
 # Facts that make a half-life in epochs and e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
 # A note has three decays that hurt: the first, the last and the one in the middle.
-_HARMS_TOLD = 3
-_TOLD = (
+_HARMS_SHOWN = 3
+_IN_JSON = (
     *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
     *("harms", "trainings", "seeds", "paired"),
     *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
@@ -101,7 +101,7 @@ class Found(ShownWithFigure, Plain):
 
     """
 
-    IN_JSON = _TOLD
+    IN_JSON = _IN_JSON
 
     name: str
     knob: str
@@ -192,7 +192,7 @@ class Found(ShownWithFigure, Plain):
         reason = f" ({self.matters_why})" if self.matters_why else ""
         if self.matters == "no":
             told = self.harms
-            if len(told) > _HARMS_TOLD:
+            if len(told) > _HARMS_SHOWN:
                 told = told[0], told[len(told) // 2], told[-1]
             text = wording.no_gain(self.matters_why, [str(each) for each in told])
             return wording.capital(text)
@@ -280,16 +280,18 @@ class Found(ShownWithFigure, Plain):
         }
 
     def _drawn(self) -> Sheet:
-        says = self.headline, self.range_text, self.why
+        answer = self.headline, self.range_text, self.why
         told = self.facts(), self.notes
-        return answer_sheet(says, *told, self.table(), is_found=self.value is not None)
+        return answer_sheet(
+            answer, *told, self.table(), is_found=self.value is not None
+        )
 
     def __repr__(self) -> str:
         return f"<Found: {self.headline}>"
 
 
 def answer_sheet(
-    says: Sequence[str],
+    answer: Sequence[str],
     known: Mapping[str, str],
     notes: Sequence[str],
     *tables: Table,
@@ -301,7 +303,7 @@ def answer_sheet(
     first notes and the tables follow, each below an empty line.
     """
     styles = f"bold {'green' if is_found else 'yellow'}", "bold", ""
-    texts = zip(says, styles, strict=True)
+    texts = zip(answer, styles, strict=True)
     shown = wording.first_notes(notes, JSON_HAS_ALL)
     blocks: list[Sequence[Drawable]] = [
         [Line(text=text, style=style, indent=2) for text, style in texts if text],

@@ -17,14 +17,14 @@ from dwindle.finding.call import LOSS, Function, Signature, called, signature_of
 from dwindle.finding.group import Group, how_it_ended
 from dwindle.finding.metric import Metric
 from dwindle.finding.output import Kept
-from dwindle.finding.training import Ask, Came, not_started
+from dwindle.finding.training import Request, Result, not_started
 from dwindle.wording import clean
 
 # Read by the numerical libraries as they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WORKER = (
     "import sys; sys.path[:] = {path!r}; "
-    "from dwindle.finding.call import serve; serve({asks}, {answers})"
+    "from dwindle.finding.call import serve; serve({requests}, {answers})"
 )
 
 
@@ -131,19 +131,19 @@ class FunctionTraining:
         )
         raise UsageError(must, str(answer.error), remedy)
 
-    def train(self, ask: Ask) -> Came:
+    def train(self, request: Request) -> Result:
         """Call the function and wait; what fails in it is an outcome."""
-        kept = Kept(ask.folder and ask.folder / f"{ask.number}.txt")
+        kept = Kept(request.folder and request.folder / f"{request.number}.txt")
         start = time.monotonic()
         try:
-            came = self._train(ask, kept)
+            result = self._train(request, kept)
         except OSError as error:  # no room, no processes
-            came = not_started(error, seconds=time.monotonic() - start)
+            result = not_started(error, seconds=time.monotonic() - start)
         output = kept.close()
-        lines = came.last_lines
-        if came.status != "ok" and not lines:
+        lines = result.last_lines
+        if result.status != "ok" and not lines:
             lines = kept.last_lines()
-        return replace(came, last_lines=lines, output=output)
+        return replace(result, last_lines=lines, output=output)
 
     def close(self) -> None:
         """End the worker, from any thread, and leave no process behind."""
@@ -155,31 +155,31 @@ class FunctionTraining:
         if worker and not worker.is_busy:
             worker.finish(Kept(None))
 
-    def _train(self, ask: Ask, kept: Kept) -> Came:
+    def _train(self, request: Request, kept: Kept) -> Result:
         if self._worker and (
-            self._environment != ask.environment or self._worker.group.has_ended()
+            self._environment != request.environment or self._worker.group.has_ended()
         ):
             self._finish(kept)
         if self._worker is None:
-            answer = self._start(ask.environment, kept)
+            answer = self._start(request.environment, kept)
             if isinstance(answer, DwindleError):
-                return Came(status="error", error=str(answer))
-            if isinstance(answer, Came):
+                return Result(status="error", error=str(answer))
+            if isinstance(answer, Result):
                 return answer
         start = time.monotonic()
-        came = self._answer(ask, kept, ask.timeout_s)
-        if isinstance(came, Came):
-            return came
-        return Came(
+        result = self._answer(request, kept, request.timeout_s)
+        if isinstance(result, Result):
+            return result
+        return Result(
             status="error",
             seconds=time.monotonic() - start,
-            error=str(came or ask.is_over),
+            error=str(result or request.is_over),
             is_worth_another_try=not self._is_closed,
         )
 
     def _start(
         self, environment: Mapping[str, str], kept: Kept
-    ) -> Signature | DwindleError | Came:
+    ) -> Signature | DwindleError | Result:
         """Start a worker, and return what it says of the function."""
         recipe = self._recipe
         with self._lock:
@@ -191,14 +191,14 @@ class FunctionTraining:
         answer = self._answer(what, kept, None)
         if isinstance(answer, str) or answer is None:
             again = not self._is_closed
-            return Came(status="error", error=answer, is_worth_another_try=again)
+            return Result(status="error", error=answer, is_worth_another_try=again)
         if not isinstance(answer, Signature):
             self._finish(kept)
         return answer
 
     def _answer(
         self, what: object, kept: Kept, seconds: float | None
-    ) -> Signature | DwindleError | Came | str | None:
+    ) -> Signature | DwindleError | Result | str | None:
         """Send something and return the answer: a text if it died, None if too late."""
         worker = self._worker
         if worker is None:
@@ -207,13 +207,13 @@ class FunctionTraining:
         try:
             with contextlib.suppress(BrokenPipeError):
                 if isinstance(what, bytes):
-                    worker.asks.send_bytes(what)
+                    worker.requests.send_bytes(what)
                 else:
-                    worker.asks.send(what)
+                    worker.requests.send(what)
             in_time = worker.group.pump(kept.take, seconds, worker.answers.fileno())
             if worker.answers.poll():
                 with contextlib.suppress(EOFError, OSError):
-                    answer: Signature | DwindleError | Came = worker.answers.recv()
+                    answer: Signature | DwindleError | Result = worker.answers.recv()
                     return answer
         finally:
             worker.is_busy = False
@@ -234,30 +234,30 @@ class _Worker:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.is_busy = False
-        asks_from, asks = os.pipe()
+        requests_from, requests = os.pipe()
         answers, answers_to = os.pipe()
-        code = _WORKER.format(path=sys.path, asks=asks_from, answers=answers_to)
-        self.asks = Connection(asks, readable=False)
+        code = _WORKER.format(path=sys.path, requests=requests_from, answers=answers_to)
+        self.requests = Connection(requests, readable=False)
         self.answers = Connection(answers, writable=False)
         try:
             self.group = Group(
                 sys.executable,
                 (sys.executable, "-c", code),
                 environment,
-                inherited=(asks_from, answers_to),
+                inherited=(requests_from, answers_to),
             )
         except BaseException:
-            self.asks.close()
+            self.requests.close()
             self.answers.close()
             raise
         finally:
-            os.close(asks_from)
+            os.close(requests_from)
             os.close(answers_to)
 
     def finish(self, kept: Kept) -> None:
         """End it and all that it started."""
         self.group.finish(kept.take)
-        self.asks.close()
+        self.requests.close()
         self.answers.close()
 
 
@@ -291,10 +291,12 @@ class InlineRecipe:
         """Return itself: there is nothing to start."""
         return self
 
-    def train(self, ask: Ask) -> Came:
+    def train(self, request: Request) -> Result:
         """Call the function; what it raises is an outcome, but a UsageError of ours."""
         raised = (KeyboardInterrupt, UsageError)
-        return called(self.function, self.signature, ask, self.metric, raised=raised)
+        return called(
+            self.function, self.signature, request, self.metric, raised=raised
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

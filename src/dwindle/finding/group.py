@@ -40,14 +40,14 @@ class Group:
         inherited: Sequence[int] = (),
     ) -> None:
         if os.name != "posix":
-            asked = "A training in a process of its own"
+            feature = "A training in a process of its own"
             why = "It runs in a process group, which Windows does not have."
-            raise RefusedError(asked, why, "Train inline, by a Python function.")
+            raise RefusedError(feature, why, "Train inline, by a Python function.")
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.errno: int | None = None
         self._lock = threading.Lock()
-        self._said = b""
+        self._status_bytes = b""
         # Output that has not ended: 0 is stdout, 1 stderr.
         self._open: dict[int, int] = {}
         theirs: list[int] = []
@@ -181,8 +181,8 @@ class Group:
     def _read_status(self) -> None:
         """Read what the parent says; at its end without a code the parent has died."""
         piece = os.read(self._status, 1024)
-        self._said += piece
-        *lines, self._said = self._said.split(b"\n")
+        self._status_bytes += piece
+        *lines, self._status_bytes = self._status_bytes.split(b"\n")
         for line in lines:
             kind, number = line[:1], int(line[2:])
             if kind == b"P":

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
 from dwindle.finding.output import ANSI
-from dwindle.finding.training import Came
+from dwindle.finding.training import Result
 from dwindle.fitting.names import larger_is_better
 from dwindle.wording import clean, listed
 
@@ -46,7 +46,7 @@ _NONE = re.compile(
     re.IGNORECASE,
 )
 # Prose about a metric is no place for its number, unless it says that there is none.
-_SAYS_DIVERGED = re.compile(
+_DIVERGED = re.compile(
     r"\b(?:nan|inf(?!\s+to\b)|infinite|non-?finite|not finite"
     r"|diverge[ds]?|overflow\w*)\b",
     re.IGNORECASE,
@@ -140,15 +140,15 @@ class Metric:
         """Whether it is a name, a pattern or a key of a file."""
         if self.file is not None:
             return "file"
-        asked = self.text
-        return "pattern" if re.search(r"(?<!\\)\(", asked) else "name"
+        text = self.text
+        return "pattern" if re.search(r"(?<!\\)\(", text) else "name"
 
     @property
     def file(self) -> tuple[str, str] | None:
         """The file and the key in it, of a metric that stands in one."""
-        asked = self.text
-        found = re.fullmatch(r"(.+\.jsonl?|.+\.ndjson)(?::(.+))?", asked)
-        if not found or (not found[2] and not asked.endswith(TRAINER_STATE)):
+        text = self.text
+        found = re.fullmatch(r"(.+\.jsonl?|.+\.ndjson)(?::(.+))?", text)
+        if not found or (not found[2] and not text.endswith(TRAINER_STATE)):
             return None
         return found[1], found[2] or "eval_loss"
 
@@ -174,8 +174,8 @@ class Metric:
         # A line may have several numbers: the nearest word before this one names it.
         before = re.sub(r"\\.|\[[^\]]*\]", " ", _text_before_the_group(self.text))
         names = re.sub(r"\s+score\b", "_score", before).split()
-        said = (larger_is_better(name) for name in reversed(names))
-        return next((each for each in said if each is not None), False)
+        directions = (larger_is_better(name) for name in reversed(names))
+        return next((each for each in directions if each is not None), False)
 
 
 @dataclass
@@ -303,7 +303,7 @@ class _NamePlaces:
         if has_sign:
             return Place(None, raw)
         # A mention: "val_loss did not improve", "Namespace(metric='val_loss')".
-        return Place(math.nan, raw) if _SAYS_DIVERGED.search(rest) else None
+        return Place(math.nan, raw) if _DIVERGED.search(rest) else None
 
 
 class _PatternPlaces:
@@ -399,7 +399,7 @@ def number_from(text: str) -> float:
     return float(plain.replace(",", "").replace("d", "e"))
 
 
-def judged(readings: Readings, seen: Iterable[str] = ()) -> Came:
+def judged(readings: Readings, seen: Iterable[str] = ()) -> Result:
     """Return what the place that counts says of its training.
 
     ``seen`` are names that stood with a number, for the nearest where there is no
@@ -412,14 +412,14 @@ def judged(readings: Readings, seen: Iterable[str] = ()) -> Came:
             why += f", only {clean(readings.last.raw, limit=80)!r}"
         near = nearest_names(metric.text, seen)
         has = f"; with a number there are {listed(near)}" if near else ""
-        return Came(status="error", error=why + has)
+        return Result(status="error", error=why + has)
     if place.value is None:
         why = f"no plain number stands at {clean(place.raw, limit=80)!r}"
-        return Came(status="error", error=why)
+        return Result(status="error", error=why)
     if math.isfinite(place.value):
-        return Came(status="ok", loss=place.value)
+        return Result(status="ok", loss=place.value)
     raw = clean(place.raw, limit=80)
-    return Came(status="diverged", error=f"{metric.text}: {raw}")
+    return Result(status="diverged", error=f"{metric.text}: {raw}")
 
 
 def names_with_numbers(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dwindle.finding.command import CommandRecipe
-from dwindle.finding.training import Ask, Came, Recipe, Training
+from dwindle.finding.training import Recipe, Request, Result, Training
 from dwindle.study.cluster import Cluster, PlaceLostError
 
 # What Ray gives a call, and a function's worker must be started anew for.
@@ -49,19 +49,19 @@ class RayTraining:
         self._running: object = None
         self._is_closed = False
 
-    def train(self, ask: Ask) -> Came:
+    def train(self, request: Request) -> Result:
         """Train on a node and wait; the death of its worker or node is an outcome."""
         start = time.monotonic()
         with self._lock:
             if self._is_closed:
-                return Came(status="error", error="it was ended")
-            call = self._cluster.start(train_here, self._recipe.sent, ask)
+                return Result(status="error", error="it was ended")
+            call = self._cluster.start(train_here, self._recipe.sent, request)
             self._running = call
         try:
-            came: Came
-            came, output = self._cluster.result(call)
+            result: Result
+            result, output = self._cluster.result(call)
         except PlaceLostError as error:
-            return Came(
+            return Result(
                 status="error",
                 seconds=time.monotonic() - start,
                 error=f"its place in the cluster was lost ({error})",
@@ -69,7 +69,7 @@ class RayTraining:
             )
         finally:
             self._running = None
-        return replace(came, output=_written(ask, output))
+        return replace(result, output=_written(request, output))
 
     def close(self) -> None:
         """End what is running, from any thread: with its worker all that it started."""
@@ -83,7 +83,7 @@ class RayTraining:
 _opened: dict[str, Training] = {}
 
 
-def train_here(sent: tuple[str, Recipe], ask: Ask) -> tuple[Came, bytes]:
+def train_here(sent: tuple[str, Recipe], request: Request) -> tuple[Result, bytes]:
     """Train in this worker of Ray; return what came of it, and its output.
 
     The driver keeps the output: the disk of this node may be another one. Folders that
@@ -96,25 +96,25 @@ def train_here(sent: tuple[str, Recipe], ask: Ask) -> tuple[Came, bytes]:
         _opened[name] = recipe.open()
     training = _opened[name]
     given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
-    ask = replace(ask, environment={**given, **ask.environment})
+    request = replace(request, environment={**given, **request.environment})
     command = getattr(training, "_command", None)
     keeps_out = isinstance(command, CommandRecipe) and command.keep_out
-    if ask.folder is None or keeps_out:
-        return _with_output(training.train(ask))
+    if request.folder is None or keeps_out:
+        return _with_output(training.train(request))
     with tempfile.TemporaryDirectory(prefix="dwindle-") as folder:
-        return _with_output(training.train(replace(ask, folder=Path(folder))))
+        return _with_output(training.train(replace(request, folder=Path(folder))))
 
 
-def _with_output(came: Came) -> tuple[Came, bytes]:
-    return came, came.output.read_bytes() if came.output else b""
+def _with_output(result: Result) -> tuple[Result, bytes]:
+    return result, result.output.read_bytes() if result.output else b""
 
 
-def _written(ask: Ask, output: bytes) -> Path | None:
+def _written(request: Request, output: bytes) -> Path | None:
     """Keep the output of a training where it would be after one on this machine."""
-    if ask.folder is None or not output:
+    if request.folder is None or not output:
         return None
-    ask.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = ask.folder / f"{ask.number}.txt"
+    request.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = request.folder / f"{request.number}.txt"
     path.touch(mode=0o600)
     path.write_bytes(output)
     return path

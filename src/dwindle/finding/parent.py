@@ -23,7 +23,7 @@ import time
 
 _PR_SET_CHILD_SUBREAPER = 36  # from Linux's <linux/prctl.h>
 # A driver that forked has given its pipe to others: then the parent's id says it.
-_LOOK_AT_PARENT_S = 2.0
+_CHECK_PARENT_S = 2.0
 # What a process left in the background may still do after its training has ended.
 _LINGER_S = 1.0
 _ROUND_S = 0.05  # between two looks at who is left
@@ -109,7 +109,7 @@ def _wait(child: int, driver: int, woken: int) -> int | None:
             return code
         if os.getppid() != driver:
             return None
-        ready, _, _ = select.select([0, woken], [], [], _LOOK_AT_PARENT_S)
+        ready, _, _ = select.select([0, woken], [], [], _CHECK_PARENT_S)
         if 0 in ready and not os.read(0, 1):
             return None
         _drain(woken)

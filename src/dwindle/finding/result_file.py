@@ -14,10 +14,10 @@ from dwindle.finding.metric import (
     judged,
     number_at,
 )
-from dwindle.finding.training import Came
+from dwindle.finding.training import Result
 
 
-def read_result_file(metric: Metric, path: Path) -> Came:
+def read_result_file(metric: Metric, path: Path) -> Result:
     """Return what a file of results says: JSON, JSON lines, or a trainer's state.
 
     A list is gone through in order, and so are lines; dots in the key go into objects,
@@ -30,7 +30,7 @@ def read_result_file(metric: Metric, path: Path) -> Came:
         values = [json.loads(each) for each in documents if each.strip()]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        return Came(status="error", error=f"{path} cannot be read: {reason}")
+        return Result(status="error", error=f"{path} cannot be read: {reason}")
     if path.name == TRAINER_STATE:
         values = [
             each.get("log_history", []) for each in values if isinstance(each, dict)

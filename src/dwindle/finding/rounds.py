@@ -32,7 +32,7 @@ def rounded(number: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ProposedTraining:
     """A training that the design asks for: x as proposed, and how that is typed."""
 
     x: float
@@ -65,27 +65,29 @@ class Rounds:
     stopped_because: str | None = None
     _met: set[Name] = field(default_factory=set)
     # What is asked for until points are added: the same points give the same proposal.
-    _asked_for: list[Asked] | None = None
+    _proposed: list[ProposedTraining] | None = None
 
-    def next(self) -> tuple[Asked, ...]:
+    def next(self) -> tuple[ProposedTraining, ...]:
         """Return the next trainings that are not known yet; none where it is over."""
         while True:
-            if self._asked_for is None:
+            if self._proposed is None:
                 proposal = next_points(self.points, self.design)
                 self.stopped_because = proposal.stopped_because
                 if proposal.stopped_because is not None:
                     return ()
-                self._asked_for = [self._asked(x, seed) for x, seed in proposal.points]
-            asked = self._asked_for
+                self._proposed = [
+                    self._proposed_at(x, seed) for x, seed in proposal.points
+                ]
+            proposed = self._proposed
             missing = tuple(
                 each
-                for each in asked
+                for each in proposed
                 if self._has_failed(each.name) and each.name not in self.given_up
             )
-            strays = list(self._strays({each.name for each in asked}))
+            strays = list(self._strays({each.name for each in proposed}))
             if missing and not strays:
                 return missing
-            self._add(strays if missing else asked)
+            self._add(strays if missing else proposed)
 
     def read(self) -> str | None:
         """Take in all that is known at once; return why the search is over, if it is.
@@ -95,31 +97,31 @@ class Rounds:
         self._add(list(self._strays(set())))
         return next_points(self.points, self.design).stopped_because
 
-    def _asked(self, x: float, seed: int) -> Asked:
+    def _proposed_at(self, x: float, seed: int) -> ProposedTraining:
         unit, ends = self.unit, (self.design.low, self.design.high)
         if math.isfinite(x) and not any(
             end and abs(x - math.log(end)) < _LAST_BITS for end in ends
         ):
             x = unit.x_from_number(rounded(unit.number_from_x(x)))
-        return Asked(x=x, typed=repr(unit.typed_from_x(x)), seed=seed)
+        return ProposedTraining(x=x, typed=repr(unit.typed_from_x(x)), seed=seed)
 
     def _has_failed(self, name: Name) -> bool:
         """Whether a training has no result; one that diverged has."""
         outcome = self.known.get(name)
         return outcome is None or outcome.status == "error"
 
-    def _strays(self, asked: set[Name]) -> Iterator[Asked]:
+    def _strays(self, proposed: set[Name]) -> Iterator[ProposedTraining]:
         """Yield what is known and was not asked for, in one order."""
-        for typed, seed in sorted(self.known.keys() - self._met - asked):
+        for typed, seed in sorted(self.known.keys() - self._met - proposed):
             is_result = self.known[typed, seed].status != "error"
             if is_result or (typed, seed) in self.given_up:
                 x = self.unit.x_from_typed(float(typed))
-                yield Asked(x=x, typed=typed, seed=seed)
+                yield ProposedTraining(x=x, typed=typed, seed=seed)
 
-    def _add(self, asked: list[Asked]) -> None:
+    def _add(self, proposed: list[ProposedTraining]) -> None:
         sign = -1.0 if self.larger_is_better else 1.0
-        self._asked_for = None
-        for each in asked:
+        self._proposed = None
+        for each in proposed:
             outcome, failed = self.known.get(each.name), self._has_failed(each.name)
             loss = outcome.loss if outcome else None
             signed = None if loss is None else sign * loss

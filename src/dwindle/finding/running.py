@@ -11,7 +11,7 @@ from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.function import FunctionRecipe, InlineRecipe
 from dwindle.finding.on_ray import RayRecipe
-from dwindle.finding.training import Ask, Came, Recipe, Training
+from dwindle.finding.training import Recipe, Request, Result, Training
 
 # Beyond it a thread that does not come back is left behind: its group has been ended.
 _JOIN_S = 15.0
@@ -45,11 +45,11 @@ class Running:
             _Slot(variables[number % len(variables)]) for number in range(self.jobs)
         ]
         self._slots = tuple(self._idle)
-        self._done: queue.SimpleQueue[tuple[_Slot, Ask, Came | BaseException]]
+        self._done: queue.SimpleQueue[tuple[_Slot, Request, Result | BaseException]]
         self._done = queue.SimpleQueue()
         self._is_closed = False
 
-    def run(self, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Came]]:
+    def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Result]]:
         """Train all that is asked; yield each as it ends, in no set order.
 
         The next one is taken from ``asks`` only when a slot is free. Leaving early, or
@@ -58,24 +58,24 @@ class Running:
         if isinstance(self._recipe, InlineRecipe) and self.jobs == 1:
             # In the caller's thread: Keras and JAX keep settings for each thread, and
             # Ctrl-C reaches this one only.
-            yield from ((each, self._recipe.train(each)) for each in asks)
+            yield from ((each, self._recipe.train(each)) for each in requests)
             return
-        waiting, running = iter(asks), 0
+        waiting, running = iter(requests), 0
         while True:
             while self._idle:
-                ask = next(waiting, None)
-                if ask is None:
+                request = next(waiting, None)
+                if request is None:
                     break
-                self._begin(self._idle.pop(), ask)
+                self._begin(self._idle.pop(), request)
                 running += 1
             if not running:
                 return
-            slot, ask, came = self._done.get()
+            slot, request, result = self._done.get()
             running -= 1
             self._idle.append(slot)
-            if isinstance(came, BaseException):
-                raise came
-            yield ask, came
+            if isinstance(result, BaseException):
+                raise result
+            yield request, result
 
     def close(self) -> None:
         """End all that runs, wait until it is gone, and give everything back."""
@@ -93,25 +93,25 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self, slot: "_Slot", ask: Ask) -> None:
+    def _begin(self, slot: "_Slot", request: Request) -> None:
         # A thread for each training: starting one takes a tenth of a millisecond, and
         # none is left that waits for work. It does not keep the driver alive.
-        environment = {**slot.variables, **ask.environment}
-        work = slot, ask, replace(ask, environment=environment)
+        environment = {**slot.variables, **request.environment}
+        work = slot, request, replace(request, environment=environment)
         slot.thread = threading.Thread(target=self._train, args=work, daemon=True)
         slot.thread.start()
 
-    def _train(self, slot: "_Slot", asked: Ask, ask: Ask) -> None:
-        came: Came | BaseException
+    def _train(self, slot: "_Slot", request: Request, in_slot: Request) -> None:
+        result: Result | BaseException
         try:
             if slot.training is None:
                 slot.training = self._recipe.open()
             if self._is_closed:
                 slot.training.close()
-            came = slot.training.train(ask)
+            result = slot.training.train(in_slot)
         except BaseException as error:  # noqa: BLE001, the driver's thread raises it
-            came = error
-        self._done.put((slot, asked, came))
+            result = error
+        self._done.put((slot, request, result))
 
 
 @dataclass(eq=False)

@@ -57,8 +57,8 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     ``low``, ``high`` and ``guess`` are decays as they are typed. A UsageError where no
     weight decay would reach the training.
     """
-    asked = {"low": low, "high": high, "trainings": trainings, "within": within}
-    for name, number in {**asked, "guess": guess}.items():
+    numbers = {"low": low, "high": high, "trainings": trainings, "within": within}
+    for name, number in {**numbers, "guess": guess}.items():
         if number is not None:
             checked(f"--{name}", number)
     if not low < high:

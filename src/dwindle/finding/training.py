@@ -12,7 +12,7 @@ Status = Literal["ok", "diverged", "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ask:
+class Request:
     """One training that is to run.
 
     ``weight_decay`` is the number that the training itself gets; without ``seed`` it is
@@ -36,7 +36,7 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Came:
+class Result:
     """What came of a training.
 
     ``diverged`` is a loss that is NaN, infinite, or no number any more; ``error`` an
@@ -55,10 +55,10 @@ class Came:
     is_worth_another_try: bool = False
 
 
-def not_started(error: OSError, *, seconds: float) -> Came:
+def not_started(error: OSError, *, seconds: float) -> Result:
     """Return what came of a training that the machine has no room for."""
     why = f"it could not be started: {error.strerror or error}"
-    return Came(status="error", seconds=seconds, error=why)
+    return Result(status="error", seconds=seconds, error=why)
 
 
 def nearest_file(missing: Path) -> str:
@@ -71,7 +71,7 @@ def nearest_file(missing: Path) -> str:
 class Training(Protocol):
     """Runs one training at a time; owns the process that it runs in."""
 
-    def train(self, ask: Ask) -> Came:
+    def train(self, request: Request) -> Result:
         """Run a training and wait for its end; what fails in it is an outcome."""
 
     def close(self) -> None:

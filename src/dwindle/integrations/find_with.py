@@ -21,7 +21,7 @@ from dwindle.finding.face import find
 from dwindle.finding.found import Found
 from dwindle.finding.function import InlineRecipe
 from dwindle.finding.metric import Take
-from dwindle.finding.training import Ask
+from dwindle.finding.training import Request
 from dwindle.wording import listed
 
 # Any: the objects of libraries that are not in every environment.
@@ -61,7 +61,7 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
     *,
     set_seed: Callable[[int], object],
     model_of: Callable[[Any], object],
-    results_of: Callable[[Any, Ask], Mapping[str, object]],
+    results_of: Callable[[Any, Request], Mapping[str, object]],
     metric: str,
     options: Any,  # Range, which mypy does not unpack into find
 ) -> Found:
@@ -77,7 +77,7 @@ def _find(  # noqa: PLR0913, one for each thing that libraries do differently
     signature, last = signature_of(make), list[Callable[[], object]]()
 
     def train(weight_decay: float, seed: int) -> object:
-        request = Ask(weight_decay=weight_decay, seed=seed)
+        request = Request(weight_decay=weight_decay, seed=seed)
         set_seed(seed)
         made = make(**signature.arguments(request))
         model = model_of(made)
@@ -141,7 +141,7 @@ def find_with_trainer(
         needed_for = "find_with_trainer"
         raise MissingLibraryError("transformers", needed_for, "transformers") from error
 
-    def results_of(trainer: Any, request: Ask) -> Mapping[str, object]:
+    def results_of(trainer: Any, request: Request) -> Mapping[str, object]:
         makes_its_own = type(trainer).create_optimizer is not Trainer.create_optimizer
         there, wanted = trainer.args.weight_decay, request.weight_decay
         is_read = trainer.optimizer is None and not makes_its_own
@@ -181,7 +181,7 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
 
     The loss is what ``Trainer.validate`` logs after ``Trainer.fit``. Python, NumPy and
     torch are seeded before the module is made and again before it is trained; a loader
-    that shuffles with its own generator has to be made in the module's hooks.
+    that shuffles by a generator of its own has to be made in the module's hooks.
 
     Args:
         make_module: A function of ``weight_decay``, and ``seed`` if it likes, that
@@ -204,7 +204,7 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
 
     seed_everything = part_of_lightning("seed_everything", "find_with_lightning")
 
-    def results_of(module: Any, _: Ask) -> Mapping[str, object]:
+    def results_of(module: Any, _: Request) -> Mapping[str, object]:
         trainer = make_trainer()
         try:
             trainer.fit(module, train_dataloaders, val_dataloaders, datamodule)
@@ -266,7 +266,7 @@ def find_with_keras(
         validation_data if isinstance(validation_data, tuple) else (validation_data,)
     )
 
-    def results_of(model: Any, _: Ask) -> Mapping[str, object]:
+    def results_of(model: Any, _: Request) -> Mapping[str, object]:
         model.fit(**{"verbose": 0, **fit})
         results = dict(model.evaluate(*held_out, verbose=0, return_dict=True))
         if "loss" in results:

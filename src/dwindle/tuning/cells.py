@@ -80,7 +80,7 @@ class Cells:
     former: tuple[Former, ...] = ()
 
     @property
-    def telling(self) -> tuple[Cell, ...]:
+    def usable(self) -> tuple[Cell, ...]:
         """The cells that show a best decay."""
         return tuple(cell for cell in self.cells if not cell.why_not)
 
@@ -93,7 +93,7 @@ class Cells:
                 log_decay=math.log(cell.value),
                 sd=math.log(cell.high / cell.low) / _WIDTH,
             )
-            for cell in self.telling
+            for cell in self.usable
             if cell.value and cell.low and cell.high
         ]
         priors = {

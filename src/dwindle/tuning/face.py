@@ -101,7 +101,7 @@ def _guess(
     stored = cells_in(store)
     known = tuple(cell for cell in stored.cells if cell.scale in before)
     cells = replace(stored, cells=known)
-    if not cells.telling:
+    if not cells.usable:
         return None, most
     axes = tuple(name for name in cell if len({c[name] for c in (*before, cell)}) > 1)
     at = cells.law(axes).at(cell)

@@ -162,10 +162,10 @@ class Tuned(ShownWithFigure, Plain):
         return f"{self.headline}. {self.range_text}. {self.why}"
 
     def _drawn(self) -> Sheet:
-        says = self.headline, self.range_text, self.why
+        answer = self.headline, self.range_text, self.why
         rules = (self.rules_table(),) if self.rules else ()
         return answer_sheet(
-            *(says, self.exponents_text, self.notes, self.cells_table(), *rules),
+            *(answer, self.exponents_text, self.notes, self.cells_table(), *rules),
             is_found=self.value is not None,
         )
 
@@ -240,9 +240,9 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         ),
         former=cells.former,
     )
-    telling = len(cells.telling)
-    if telling < _CELLS:
-        have = f"{telling} of {counted(len(cells.cells), 'scale')}"
+    usable = len(cells.usable)
+    if usable < _CELLS:
+        have = f"{usable} of {counted(len(cells.cells), 'scale')}"
         why = f"a best value shows at {have}, a law needs {_CELLS}"
         return replace(start, why_null=why)
     law = cells.law(axes)
@@ -271,7 +271,7 @@ def _exponent(law: Law, axis: str, cells: Cells) -> Exponent:
 
 
 def _line(law: Law, axis: str, cells: Cells, target: Mapping[str, float]) -> LawLine:
-    at = max((_row(axis, cell, cells.telling, law) for cell in cells.telling), key=len)
+    at = max((_row(axis, cell, cells.usable, law) for cell in cells.usable), key=len)
     base = at[0].scale
     reach = [cell.scale[axis] for cell in at]
     reach += [target[axis]] if axis in target else []
@@ -295,7 +295,7 @@ def _row(axis: str, cell: Cell, cells: Sequence[Cell], law: Law) -> list[Cell]:
 
 
 def _is_measured(cells: Cells, axis: str) -> bool:
-    return len({cell.scale[axis] for cell in cells.telling}) > 1
+    return len({cell.scale[axis] for cell in cells.usable}) > 1
 
 
 def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
@@ -329,7 +329,7 @@ def _notes(cells: Cells, axes: tuple[str, ...]) -> Iterator[str]:
                 f"No two scales that show a best value differ in {quantity(axis)}: "
                 "its exponent is an assumption."
             )
-    if len(cells.telling) == _CELLS:
+    if len(cells.usable) == _CELLS:
         yield "Through two scales goes any law: a third would check it."
 
 
@@ -345,7 +345,7 @@ def _rules(
     def distance(cell: Cell) -> float:
         return sum(abs(math.log(target[k] / cell.scale[k])) for k in axes)
 
-    near = min(cells.telling, key=distance)
+    near = min(cells.usable, key=distance)
     value = near.value or math.nan
     yield RuleValue(
         rule="unchanged", value=value, inside=low <= value <= high, keeps="the number"
