@@ -28,5 +28,5 @@ def lazy_names(
         setattr(sys.modules[package], name, found)
         return found
 
-    # What a module imports for itself is nobody's to complete.
+    # Imports of the package itself are not offered for completion.
     return [*homes], find, lambda: [*homes]

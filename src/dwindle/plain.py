@@ -1,4 +1,4 @@
-"""Records as plain data: tables of TOML that are read, and what JSON can hold."""
+"""Records as plain data: read from tables of TOML, written as JSON."""
 
 import math
 import tomllib
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
 
-# The metadata of a field that is no part of any output.
+# Metadata of a field that is in no output.
 INTERNAL = MappingProxyType({"internal": True})
 
 
@@ -31,9 +31,8 @@ class Plain:
 def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
     """Return a record, or what is in it, as dicts, lists, texts and numbers.
 
-    JSON has no number that is not finite: it is None. ``names`` are the fields and
-    properties of a record to take, in that order; without them, all of its fields but
-    those that keep how a number came about (``INTERNAL``).
+    A number that is not finite becomes None. ``names`` are the fields and properties of
+    a record to take, in that order; without them, all fields that are not ``INTERNAL``.
 
     Example:
         >>> from dataclasses import dataclass
@@ -84,11 +83,11 @@ def table_beside(module: str, name: str = "") -> dict[str, Any]:  # Any: TOML
 
 
 def from_plain(kind: type[Record], plain: Mapping[str, Any]) -> Record:
-    """Return the dataclass of a dict that it was, also after a trip through JSON.
+    """Return the dataclass of a dict from ``to_plain``, also after JSON.
 
     A missing or unknown field is a TypeError or a KeyError.
     """
-    of: Any = kind  # mypy holds a class for unhashable
+    of: Any = kind  # mypy takes a class for unhashable
     hints = _hints(of)
     return kind(**{name: _typed(hints[name], value) for name, value in plain.items()})
 

@@ -1,7 +1,7 @@
-"""Tables, lines and sheets of text: drawn once for terminals, files and notebooks.
+"""Tables, lines and sheets of text for terminals, files and notebooks.
 
-A room gives columns and rows. How wide they get, what folds, and what happens where
-they do not fit is decided here. rich is imported only when it draws.
+Callers give columns and rows; widths, folding, and the form of a table that does not
+fit are decided here. rich is imported only when it draws.
 """
 
 import unicodedata
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.text import Text
 
-# Columns of plain text where nobody says how wide it may be.
+# Columns of plain text by default.
 WIDTH = 100
-# Below this many columns a table that does not fit becomes one block per row.
+# With fewer columns a table that does not fit becomes one block per row.
 NARROW = 90
 _LEAST = 16  # words shorter than this are not broken for room
 _GAP = 2  # columns between columns: one alone reads as a space within a cell
@@ -57,10 +57,10 @@ POINT = Column("point", "name")
 
 
 class Drawable(Protocol):
-    """What can be drawn: line by line for a width, and as HTML."""
+    """Anything that is drawn as lines of a given width, and as HTML."""
 
     def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
-        """Yield lines, as texts that follow each other with a style each."""
+        """Yield lines, each as a list of texts that may have styles."""
 
     def html(self) -> str:
         """Return HTML, with every text escaped."""
@@ -79,7 +79,7 @@ def _as_rich(
 
     for pieces in drawn.lines(options.max_width, options.encoding):
         parts = [(piece, _style_of(piece)) for piece in pieces]
-        # Folded already; a line to copy runs over the edge, and is not cut.
+        # Already folded; a line for copying is not cut at the edge.
         yield Text.assemble(*parts, no_wrap=True, overflow="ignore")
 
 
@@ -90,7 +90,7 @@ class Line:
     text: Cell
     style: str = ""
     indent: int = 0  # columns to its left
-    whole: bool = False  # for copying: never folded, it runs over the edge
+    whole: bool = False  # for copying: never folded
 
     def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
         """Yield its lines, folded at spaces."""
@@ -110,7 +110,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows below the names of their columns; a column that no row fills is left out.
+    """Rows below the names of their columns; empty columns are left out.
 
     Example:
         >>> rows = [("adamw", "6,931"), ("sgd", "53")]
@@ -147,7 +147,7 @@ class Table:
     def _body(self, room: int, encoding: str) -> Iterator[Pieces]:
         columns, rows = self.filled()
         heads = [_written(each.name, encoding, "dim") for each in columns]
-        # Letters are replaced before widths are taken: "lambda" is longer than "λ".
+        # Letters are replaced before widths are measured: "lambda" is longer than "λ".
         grid = [
             [
                 _written(cell, encoding, column.style)
@@ -223,7 +223,7 @@ class Sheet:
 
 
 class Shown:
-    """What shows itself from one drawing: as text, in a terminal and in a notebook."""
+    """Shows one drawing as text, in a terminal and in a notebook."""
 
     def _drawn(self) -> Drawable:
         raise NotImplementedError
@@ -245,7 +245,7 @@ def facts(
     notes: Sequence[str] = (),
     indent: int = 0,
 ) -> Table:
-    """Return one thing line by line, name beside text; empty texts are left out.
+    """Return a table of names beside their texts; empty texts are left out.
 
     Example:
         >>> print(as_text(facts({"rule": "neal", "source": "", "keeps": "prior"})))
@@ -266,14 +266,14 @@ def facts(
 
 
 def pointed(notes: Sequence[str], *, indent: int = 2) -> Table:
-    """Return notes below each other, each behind a point."""
+    """Return notes as a list with points."""
     rows = [("·", each) for each in notes]
     columns = (POINT, Column("text"))
     return Table(columns=columns, rows=rows, heads=False, indent=indent)
 
 
 def _written(cell: Cell, encoding: str, style: str) -> Pieces:
-    """Return the lines of a cell as a stream writes them, each with its style."""
+    """Return the lines of a cell in the letters of an encoding, with their styles."""
     lines = [
         Styled(line, _style_of(text) or style)
         for text in ((cell,) if isinstance(cell, str) else cell)
@@ -289,7 +289,7 @@ def _style_of(text: str) -> str:
 
 
 def _wide(text: str) -> int:
-    """Return how many columns a text takes: some letters take two, or none."""
+    """Return how many columns a text takes; some letters take two, or none."""
     if text.isascii():
         return len(text)
     return sum(
@@ -303,7 +303,7 @@ def _wide(text: str) -> int:
 
 
 def _folded(lines: Pieces, room: int | None) -> Pieces:
-    """Fold lines at spaces; a word that is too long is broken, and loses no letter."""
+    """Fold lines at spaces; a word that is too long is broken."""
     if room is None:
         return lines
     return [
@@ -328,7 +328,7 @@ def _parts(line: str, room: int) -> Iterator[str]:
             fits = next(
                 at
                 for at in range(len(part), 0, -1)
-                # One letter may be wider than the room, and the loop must end.
+                # A single letter may be wider than the room: take it all the same.
                 if at == 1 or _wide(part[:at]) <= room
             )
             yield part[:fits]
@@ -361,7 +361,7 @@ def _widths(
         ]
         if not left or not may_fold:
             return None
-        # The widest text gives way first.
+        # The widest text is narrowed first.
         widths[max(left, key=widths.__getitem__)] -= 1
     return widths
 
@@ -384,7 +384,7 @@ def _row(
             is_number = column.kind == "number"
             pieces += [blanks, piece] if is_number else [piece, blanks]
             pieces.append(" " * _GAP)
-        # A copied line ends with its last letter.
+        # No trailing blanks in a copied line.
         while pieces and not pieces[-1].strip():
             pieces.pop()
         yield pieces
@@ -394,7 +394,7 @@ def _blocks(
     heads: Sequence[Pieces], grid: Sequence[Sequence[Pieces]], room: int
 ) -> Iterator[Pieces]:
     """Yield the first cell of a row, and below it the others beside their names."""
-    # A long name folds into a third of the line: the cells beside it need the rest.
+    # Long names fold into a third of the line; the cells need the rest.
     names = [_folded([" ".join(each)], max(room // 3, _LEAST)) for each in heads[1:]]
     widest = max((_wide(line) for name in names for line in name), default=0)
     start = _GAP + (widest + _GAP if names else 0)

@@ -1,6 +1,6 @@
-"""Numbers, counts, lists and intervals as English text, and text as any stream writes.
+"""Numbers, counts, lists and intervals as English text, in letters of any encoding.
 
-Texts are made last, from values: nothing here is read back by this package.
+Texts are made last, from values: this package never parses them.
 """
 
 import codecs
@@ -14,25 +14,25 @@ from typing import Self
 MINUS = "−"
 NOTHING = "–"
 
-# From here on a count has separators, then a letter; below, three digits are enough.
+# From these on a count has separators, or a letter; smaller ones have three digits.
 _THOUSAND, _MILLION = 1e3, 1e6
-_POINT = 1e-4  # Python writes what is below with a power
-_UNREADABLE = 1e7  # a number to type with more digits before its point has a power
-_TINY, _NEARLY_ALL = 1e-5, 0.999  # shares that percents with three digits would hide
+_POINT = 1e-4  # Python prints smaller numbers with a power
+_UNREADABLE = 1e7  # from here on a number to type has a power
+_TINY, _NEARLY_ALL = 1e-5, 0.999  # three digits of a percentage would hide these
 # Control and format characters (right-to-left overrides, zero-width marks), and lone
 # surrogates: they could recolor a terminal or reorder a sentence.
 _INVISIBLE = {"Cc", "Cf", "Cs"}
-# What a terminal obeys: colors and moves, titles and links, and single letters. The
-# letters of such a sequence are no text either.
+# Escape sequences of terminals: colors and moves, titles and links, and single letters.
+# The letters of such a sequence are no text either.
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[@-_]?"
 )
-# Where the name of a fact is no word.
+# English names of quantities, where the field's name is an abbreviation.
 _QUANTITIES = {"lr": "learning rate"}
 _PLAIN = "dwindle-plain"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# Signs that carry meaning: a lost minus would turn a number into another one.
+# ASCII for signs with a meaning: a lost minus would change a number.
 _LETTERS: Mapping[str, str] = (
     dict.fromkeys("−–—‐‑─━╌┄═╴╶╸╺", "-")
     | dict.fromkeys("‘’′", "'")
@@ -50,20 +50,20 @@ _LETTERS: Mapping[str, str] = (
     | {"η": "eta", "λ": "lambda", "μ": "mu", "σ": "sigma", "τ": "tau", "ω": "omega"}
 )
 
-# More notes than this are read by nobody.
+# Notes that are printed by default.
 MOST_NOTES = 3
 
 
 @dataclass(frozen=True)
 class Face:
-    """How one gives a fact where an answer is read, and where the rest of it is."""
+    """How to give a fact, and where all notes and rules are, in one place of output."""
 
     given: str  # a fact with its value
     all_notes: str
     all_rules: str
 
 
-# Of what a command prints and a call returns.
+# For the output of commands and calls.
 TERMINAL = Face(
     given="--{name} {value}",
     all_notes="--all, --json or as_dict() has all of them",
@@ -72,9 +72,9 @@ TERMINAL = Face(
 
 
 class Numeral(str):
-    """A number as text that has its ``value`` too: a page sorts a table by it.
+    """A number as text with its ``value``, by which a page sorts a table.
 
-    The text itself is what one types, ``raised`` the same for reading: 10⁻⁵.
+    The text itself is for typing, ``raised`` the same for reading: 10⁻⁵.
     """
 
     __slots__ = ("raised", "value")
@@ -89,7 +89,7 @@ class Numeral(str):
 
 
 def raised(text: str) -> str:
-    """Return a number's text for reading; any other text is left as it is."""
+    """Return a number's text for reading; any other text is unchanged."""
     return text.raised if isinstance(text, Numeral) else text
 
 
@@ -166,7 +166,7 @@ def count(value: float | None) -> str:
         return NOTHING
     if value < _THOUSAND:
         return f"{value:.3g}"
-    # Rounded as it will be shown: 999,999.7 is a million.
+    # Compared as it is shown: 999,999.7 is a million.
     if round(value) < _MILLION:
         return f"{value:,.0f}"
     millions = float(f"{value / _MILLION:.3g}")
@@ -189,7 +189,7 @@ def counted(value: float, unit: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in percent, with the digits that keep it from nothing and all.
+    """Return a share in percent, with enough digits not to read as 0% or 100%.
 
     Example:
         >>> [percent(share) for share in (0.5, 0.0004, 0.99996, 2.6e-20, 0)]
@@ -208,7 +208,7 @@ def percent(share: float | None) -> str:
 
 
 def gained(share: float, low: float | None = None, high: float | None = None) -> str:
-    """Return by what share of the loss decay helps, as a clause, with its interval.
+    """Return a clause on how much lower the loss is with decay, with its interval.
 
     Example:
         >>> gained(0.1779, 0.134, 0.22)
@@ -220,10 +220,10 @@ def gained(share: float, low: float | None = None, high: float | None = None) ->
 
 
 def no_gain(why: str = "", harms: Sequence[str] = ()) -> str:
-    """Return what to say where no decay helps; no gain is not no difference.
+    """Return a sentence for a decay that does not help, with decays that hurt.
 
     Args:
-        why: What shows it, in a few words.
+        why: The evidence, as a clause.
         harms: Decays that are clearly worse than none, each with how much.
 
     Example:
@@ -248,7 +248,7 @@ def quantities(scale: Mapping[str, float]) -> str:
 
 
 def capital(text: str) -> str:
-    """Return a clause as the beginning of a sentence; all but its first letter stays.
+    """Return a clause with a capital as its first letter.
 
     Example:
         >>> capital("the AdamW of torch")
@@ -272,7 +272,7 @@ def time_on(clock: str, value: float) -> str:
 
 
 def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
-    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7% or 9 runs."""
+    """Return a half-life without its clock: 35.5, 6,931, 17.7% or 9 runs."""
     value = times[clock]
     if value is None or not math.isfinite(value):
         return NOTHING
@@ -347,7 +347,7 @@ def measured(
 
 
 def with_article(name: str) -> str:
-    """Return the name of a class behind its article.
+    """Return the name of a class with its article.
 
     Example:
         >>> [with_article(each) for each in ("Linear", "Embedding", "int", "RMSNorm")]
@@ -356,7 +356,7 @@ def with_article(name: str) -> str:
         'a OneCycleLR'
 
     """
-    # An MLP and an RMSNorm are spelled; a Linear is read.
+    # Abbreviations are spelled, an MLP, an RMSNorm; other names are read, a Linear.
     vowels = "AEFHILMNORSX" if name[:2].isupper() else "AEIOUaeiou"
     is_vowel = name[:1] in tuple(vowels) and not name.startswith("One")
     return f"{'an' if is_vowel else 'a'} {name}"
@@ -374,7 +374,7 @@ def quantity(name: str) -> str:
 
 
 def clean(text: object, *, limit: int = 240) -> str:
-    r"""Return a text from outside on one line, without characters that act.
+    r"""Return a text from outside on one line, without control characters.
 
     Names and messages come from study files, stores, models and exceptions. One of more
     characters than ``limit`` ends in an ellipsis.
@@ -410,7 +410,7 @@ def plain_letters(text: str, encoding: str = "ascii") -> str:
 
 
 def handler_of_missing_letters() -> str:
-    """Register with Python's codecs what replaces a letter, and return its name."""
+    """Register the codec error handler that replaces letters, and return its name."""
     codecs.register_error(_PLAIN, _replace)
     return _PLAIN
 
@@ -423,7 +423,7 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain(letter: str) -> str:
-    """Return ASCII for a letter: a sign of the same meaning, or its bare form."""
+    """Return ASCII for a letter: a sign of the same meaning, or its base letter."""
     if unicodedata.combining(letter):
         return ""  # the hat of v̂: the letter below it has been written
     found = _LETTERS.get(letter) or unicodedata.normalize("NFKD", letter)

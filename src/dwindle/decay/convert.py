@@ -62,17 +62,17 @@ class Conversion(Shown, Plain):
     Args:
         knob: The knob that was given.
         value_from: Its number.
-        to: The knob that was asked for.
+        to: The knob that the number is for.
         value: Its number; None where every layer has its own.
         unit: What the number is.
         fidelity: ``same-trajectory``, ``same-decay``, ``same-objective``,
             ``same-total-decay`` or ``approximate``, best first.
-        assumptions: What must be true for that, and what to know besides.
-        formula: How the number came about.
+        assumptions: What must be true for that, and further remarks.
+        formula: How the number was computed.
         layers: A number per layer, where a normalization makes them differ.
         coordinate: What was kept: the penalty, the shrink per step at the peak lr, the
             total decay of the run, or the number itself.
-        keeps: The same in words, with the time that it is kept over.
+        keeps: The same as text, with the time over which it is kept.
         unused: Facts that were given and changed nothing, with their values.
         decay_schedule: Shape and ends of the number at ``to``, where it has a schedule.
 
@@ -152,14 +152,14 @@ def convert(  # noqa: PLR0913  # each is another question
             ``"3 epochs"``, ``"0.1%"``.
         knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class; it may
             come first. A live optimizer is knob, value and facts.
-        to: Where it shall be typed instead; of a live optimizer the facts hold there.
-        run: Facts of the training, also as a mapping; give those that the formulas ask
-            for.
+        to: The knob to convert to; facts of a live optimizer hold on that side.
+        run: Facts of the training, also as a mapping; give those that the formulas
+            need.
         run_after: Facts of the training at ``to``, where they differ.
         keep: What stays where the runs differ: the decay of a ``"step"``, of an
             ``"epoch"``, or of the whole ``"run"``. Without it two coefficients of an
             objective keep the objective, and all else keeps the decay of a step,
-            averaged over the run where the two sides take different paths.
+            averaged over the run where the two sides follow different schedules.
 
     Returns:
         The number to type, how faithful it is, and what it assumes.
@@ -221,7 +221,7 @@ def convert(  # noqa: PLR0913  # each is another question
 
 
 def _routed(x: float, pair: Pair, keep: Keep | None) -> Conversion:
-    """Convert the number x by what both knobs have."""
+    """Convert the number x by a coordinate that both knobs have."""
     source, target, after = pair.source, pair.target, pair.after
     coordinate = _coordinate(pair, keep)
     if coordinate == "penalty":
@@ -243,14 +243,14 @@ def _routed(x: float, pair: Pair, keep: Keep | None) -> Conversion:
 
 
 def _coordinate(pair: Pair, keep: Keep | None) -> Coordinate | None:
-    """Return what both knobs have a number in; None if there is nothing."""
+    """Return the coordinate that both knobs have, or None."""
     source, target = pair.source, pair.target
     if source.penalty is not None and target.penalty is not None and not keep:
         return "penalty"
     if all(has_shrink(knob, run) for knob, run in pair.sides):
         if keep == "run":
             return "shrink" if pair.keeps_run else "total"
-        # A half-life or a shrink is quoted at the peak: there only the peak counts.
+        # A half-life or a shrink is stated at the peak lr, so only the peak counts.
         is_rate = source.is_rate or target.is_rate
         return "shrink" if pair.are_alike or is_rate else "total"
     known = bool(source.algorithm) and source.algorithm == target.algorithm
@@ -261,11 +261,11 @@ def _coordinate(pair: Pair, keep: Keep | None) -> Coordinate | None:
 def _rests_on(
     found: Conversion, x: float, pair: Pair, keep: Keep | None
 ) -> tuple[object, ...]:
-    """Return what a fact that is used would change."""
+    """Return values that change with every fact that the conversion uses."""
     if found.coordinate != "total":
         there = _routed(x, pair, keep)
         return there.coordinate, there.layers, there.value
-    # Solving again takes a while, and a total decay rests on little.
+    # To solve again takes a while, and a total decay depends on few facts.
     facts: list[object] = []
     for knob, given in pair.sides:
         run = facts_of(knob, given)
@@ -282,7 +282,7 @@ def _rests_on(
 
 
 def _conversion(x: float, pair: Pair, promise: Promise, **found: Any) -> Conversion:
-    # Any: the other fields, which each way finds.
+    # Any: the other fields, of many types.
     return Conversion(
         knob=pair.source.name,
         value_from=x,
@@ -404,7 +404,7 @@ def _epochs_ratio(pair: Pair) -> float:
     """Return the steps of an epoch before over those after."""
     before, after = pair.before, pair.after
     if None in (before.dataset_size, after.dataset_size):
-        # The same data, however many: an epoch has fewer steps of more examples.
+        # Data of unknown size on both sides: a larger batch means fewer steps.
         return after.examples_per_step / before.examples_per_step
     return before.steps_per_epoch / after.steps_per_epoch
 
@@ -412,7 +412,7 @@ def _epochs_ratio(pair: Pair) -> float:
 def _by_total(x: float, pair: Pair, keep: Keep) -> Conversion:
     """Keep the e-folds of the run, or of its average step or epoch."""
     long = _with_length(pair, keep)
-    # Weights that swing through zero have e-folds too: both sides must truly decay.
+    # E-folds also exist for weights that swing through zero; this refuses those.
     shrink = shrink_from_number(pair.source, x, long.before)
     e_folds = e_folds_from_number(pair.source, x, long.before)
     longer = 1.0
@@ -444,7 +444,7 @@ def _by_total(x: float, pair: Pair, keep: Keep) -> Conversion:
 
 
 def _with_length(pair: Pair, keep: Keep) -> Pair:
-    """Return the runs, of a usual length where none is given and any does as well."""
+    """Return the runs; of an assumed length where none is given and any would do."""
     needs_its_own = any(
         knob.scale == "/√steps" or fidelity.falls_by_itself(knob)
         for knob, _ in pair.sides
@@ -465,5 +465,5 @@ def _formulas(pair: Pair) -> tuple[str, str]:
 
 
 def _joined(formula: str, value: float | None) -> str:
-    # Six digits: who computes a formula by hand gets the three digits of the answer.
+    # Six digits, so that a formula computed by hand gives the three of the answer.
     return formula if value is None else f"{formula} = {value:.6g}"

@@ -20,7 +20,7 @@ from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.wording import number
 
-# What a conversion may end in instead of a number.
+# Errors that mean that a knob cannot hold the decay.
 _REASONS = (RefusedError, MissingFactError, RangeError, OscillationError)
 _OBJECTIVE = "terms of an objective: an optimizer and its lr make them a decay"
 _BARE = "set the decay itself, {name} is a term of an objective: name its optimizer"
@@ -60,7 +60,7 @@ class AllConversions(Shown, Plain):
 
     @property
     def to(self) -> str:
-        """What stands for the other knob in JSON."""
+        """The value of ``to`` in JSON."""
         return "all"
 
     def drawn(self) -> Sheet:
@@ -152,7 +152,7 @@ def convert_to_all(
 
 
 def _reason(error: Exception, source: Knob, target: Knob) -> str:
-    """Return why, in the same words for all knobs of a kind."""
+    """Return the reason, the same text for all knobs of a kind."""
     if isinstance(error, MissingFactError):
         return f"needs {error.fact}: give {error.option}"
     if isinstance(error, OscillationError):

@@ -41,11 +41,11 @@ from dwindle.errors import RangeError
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateScale:
-    """What the family reads over the number x that is typed.
+    """Ratio of what the family reads to the number x that is typed.
 
     Args:
         factor: That ratio.
-        inverse: What stands behind the formula of x.
+        inverse: Suffix of the formula for x.
         divisor: A root sign or nothing, the letter of the fact that x is divided by,
             and the fact in digits, empty where it is not known; None where x is read
             as it is.
@@ -57,7 +57,7 @@ class CoordinateScale:
     divisor: Callable[[Run], tuple[str, str, str] | None] = lambda _: None
 
 
-# By the text that stands behind x in a formula.
+# By their suffix of x in a formula.
 SCALES: Mapping[str, CoordinateScale] = MappingProxyType(
     {
         "": CoordinateScale(factor=lambda _: 1.0),
@@ -70,7 +70,7 @@ SCALES: Mapping[str, CoordinateScale] = MappingProxyType(
                 f"{steps:.6g}" if (steps := run.quantities().get("steps")) else "",
             ),
         ),
-        # The batch that ultralytics calls nominal, of engine/trainer.py.
+        # The nominal batch of ultralytics/engine/trainer.py.
         "·B/64": CoordinateScale(
             factor=lambda run: (
                 run.require("batch_size", "A decay stated for a batch of 64") / 64
@@ -117,7 +117,7 @@ _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
 
 
 def divides_by_gradients(knob: Knob) -> bool:
-    """Return whether the gradients' size is all that the decay is divided by."""
+    """Return whether the decay is divided by nothing but the gradients' size."""
     return family_of(knob) is ADAPTIVE and knob.algorithm in _GAINS
 
 
@@ -152,7 +152,7 @@ def has_shrink(knob: Knob, run: Run | None = None) -> bool:
 def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return the shrink per step at the peak lr."""
     family, read = _family(knob, run), _read(knob, number, run)
-    if knob.is_rate:  # a half-life far below one step takes all that a float shows
+    if knob.is_rate:  # 1, of a half-life far below one step, is allowed
         return read
     return family.shrink_per_step(read, facts_of(knob, run))
 
@@ -168,8 +168,8 @@ def number_at_same_shrink(
 ) -> float:
     """Return the number to type at the target for the same shrink per step.
 
-    From clock to clock no shrink is formed: of a half-life far below one step it would
-    keep no digit.
+    From clock to clock no shrink is computed: a half-life far below one step would lose
+    all digits in it.
     """
     if source.clock and target.clock and source.timescale == target.timescale:
         steps = HalfLife(number, source.clock).in_steps(before)
@@ -217,7 +217,7 @@ def _family(knob: Knob, run: Run) -> Family:
 
 
 def _read(knob: Knob, number: float, run: Run) -> float:
-    """Return what the family reads: of a half-life it is the shrink at the peak lr."""
+    """Return what the family reads: for a half-life, the shrink at the peak lr."""
     if knob.clock is not None:
         steps = HalfLife(number, knob.clock).in_steps(run)
         if knob.timescale:
@@ -226,7 +226,7 @@ def _read(knob: Knob, number: float, run: Run) -> float:
     if knob.is_rate:
         return checked_shrink(number)
     if decays_by_size(knob, run):
-        # The size is that of the gradients as they are, of a sum or of a mean.
+        # The RMS is of the gradients as they are, of a summed loss or of a mean.
         as_it_is = replace(run, loss="mean")
         penalty = PENALTIES[str(knob.penalty)].penalty_from_number(number, as_it_is)
         return penalty * decoupled_over_penalty(knob, run)
@@ -234,7 +234,7 @@ def _read(knob: Knob, number: float, run: Run) -> float:
 
 
 def _typed(knob: Knob, read: float, run: Run) -> float:
-    """Return what is typed where the family reads this: the inverse of reading."""
+    """Return the number to type for what the family reads: inverse of ``_read``."""
     if knob.clock is not None:
         steps = half_life_from_shrink(read)
         if knob.timescale:  # until 1/e is left

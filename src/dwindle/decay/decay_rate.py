@@ -54,7 +54,7 @@ class DecayRate:
         if self.schedule not in POWERS:
             raise UnknownNameError.among("schedule", self.schedule, tuple(POWERS))
         half_life_from_shrink(self.shrink_at_peak)  # the range is checked there
-        # True is 1 in Python, and no lr that anybody means.
+        # True is 1 in Python, and no lr.
         is_peak = self.lr_peak is None or (
             not isinstance(self.lr_peak, bool) and 0 < self.lr_peak < math.inf
         )
@@ -87,7 +87,7 @@ class DecayRate:
 
     @property
     def power(self) -> int:
-        """The power of lr/lr_peak that the shrink goes with: 0, 1 or 2."""
+        """The power of lr/lr_peak that the shrink is proportional to: 0, 1 or 2."""
         return POWERS[self.schedule]
 
     @property
@@ -113,7 +113,7 @@ class DecayRate:
         raise RangeError("lr", lr, must, remedy)
 
     def shrink_of(self, lr: Any) -> Any:  # Any: a number that is being traced
-        """Do as :meth:`shrink_at`, unchecked, for the number of a compiled program."""
+        """Return :meth:`shrink_at` without its checks, also for a traced number."""
         if not self.power:
             return self.shrink_at_peak
         # lr/lr_peak first: at the peak it is exactly 1.
@@ -143,7 +143,7 @@ def read_half_life(half_life: str | HalfLife) -> HalfLife:
 
 @contextmanager
 def missing_facts_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
-    """Name a missing fact as an argument of what the user called."""
+    """Name a missing fact as an argument of the function that the user called."""
     try:
         yield
     except MissingFactError as error:

@@ -25,15 +25,15 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 
-# Weights have settled after one timescale 1/s, which leaves 1/e of the initial ones:
-# the RMS of what grew instead is then 7 % below the equilibrium.
+# Weights count as settled after one timescale 1/s, which leaves 1/e of the initial
+# ones: the RMS of noise is then 7 % below the equilibrium.
 MOST_THAT_STAYS = math.exp(-1)
 # Decay and equilibrium are found at lrs this far apart, and between them by their logs:
 # as powers of the lr they are straight there, to fewer digits than are printed.
 _GRID = 1.2
-# At so small a share of the peak lr weights stay as they are.
+# At a smaller share of the peak lr weights do not change.
 _NOTHING = 1e-12
-# So many parts of a run have an lr that is constant to three digits.
+# In so many parts of a run the lr is constant to three digits.
 _MOST_PARTS = 500
 
 
@@ -71,7 +71,7 @@ class _Walk:
             return Equilibrium(rms=math.inf, rotation_per_step=0.0)
         # Of AR(2): all three factors are above 0 where both roots are below 1 in size.
         room = (1 + self.second) * self.slack * (1 - self.second + self.first)
-        # n_{t−1} is in w_{t−1} too, so kick and echo meet through ``first``.
+        # n_{t−1} is in w_{t−1} too, so kick and echo are correlated through ``first``.
         cross = self.kick * self.echo
         power = self.kick**2 + self.echo**2 + self.first * cross
         driven = self.first * (1 + self.second) * cross + power * (1 - self.second)
@@ -171,13 +171,13 @@ def rms_at_end(
 ) -> float:
     """RMS of a weight at the end of a run whose lr and decay follow their schedules.
 
-    A weight forgets its size at the rate of its decay, and takes on the one that the lr
-    of the moment would settle it at, R(η)::
+    The size of a weight moves, at the rate of its decay, towards the equilibrium of the
+    current lr, R(η)::
 
         R² ← (1 − s_t)² R² + (1 − (1 − s_t)²) R(η_t)²
 
-    from 0 on: noise alone, for a run that is long enough leaves nothing else. A long
-    run is cut into parts of a constant lr.
+    from 0 on, because a long enough run leaves nothing but noise. A long run is cut
+    into parts of a constant lr.
 
     Args:
         run: Gives lr, schedule and length.
@@ -234,7 +234,7 @@ def _at_lr(run: Run, peak: float, multiplier: float) -> Run:
 def _between(
     logs_at: Callable[[int, int], tuple[float, float]], place: float, of_decay: float
 ) -> list[float]:
-    """Return what lies between places of the grid: powers of lr and decay, nearly."""
+    """Interpolate between places of the grid, where both are about power laws."""
     found = [0.0, 0.0]
     for power, part in _neighbours(place):
         for number, share in _neighbours(of_decay):
@@ -245,14 +245,14 @@ def _between(
 
 
 def _neighbours(place: float) -> list[tuple[int, float]]:
-    """Return the places of a grid around one, with their shares; only itself on it."""
+    """Return the neighbours of a place with their shares, or only the place itself."""
     before, share = math.floor(place), place % 1
     return [(before, 1 - share), (before + 1, share)] if share else [(before, 1.0)]
 
 
 def _ends_of_parts(steps: int) -> list[float]:
     """Return where parts of a run begin and end, ever shorter towards its end."""
-    # What happens last is forgotten least, and there the lr may fall by any factor.
+    # The last steps count most, and there the lr may fall by any factor.
     if steps <= _MOST_PARTS:
         return [float(step) for step in range(steps + 1)]
     shares = (part / _MOST_PARTS for part in range(_MOST_PARTS + 1))
@@ -309,8 +309,8 @@ def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
     power = (1 - first) ** 2 + first**2 * (1 - second) / (1 + second)
     mixed = (1 - first) * first + first**2 * second / (1 + second)
     correlation = mixed * (1 - second) / power
-    # After so many lags the product is below it; within the last digits of betas and
-    # of a decay this may be any number, and then the sum is one of a smooth function.
+    # After so many lags the product is below that; a slow decay with betas near 1 may
+    # have any number of them, and then a smooth function is summed.
     fades = math.log(kept) + math.log(second) if second else -math.inf
     lags = math.log(_NO_MEMORY) / fades if fades else math.inf
     if lags > LONGEST_WALK:

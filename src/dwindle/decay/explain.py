@@ -1,4 +1,4 @@
-"""Explain: what a decay that somebody typed does to a weight, in every unit."""
+"""Explain: what a decay does to a weight, in every unit."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ from dwindle.wording import TERMINAL, Face, first_notes, number, percent, time_c
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
-# In the order that people ask for them.
+# Clocks in the order of their columns.
 _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
 # True of most optimizers, and no reason to type another number.
 _QUIET = {"no-penalty", "no-equilibrium"}
@@ -80,14 +80,14 @@ class Explanation(Shown, Plain):
         rms_at_end: The same at the end of the run, under its schedule.
         rotation_per_step: Angle in radians that a weight vector then turns per step.
         penalty: Canonical coefficient λ of mean loss + (λ/2)·Σw².
-        warnings: What to know before one believes the numbers.
+        warnings: Remarks on the numbers, the most important first.
         update: What one step does to a weight, in a line of mathematics with the
             numbers in it; of a bare penalty, the objective.
-        understood: How numbers were read that came as text, where they look different,
-            and which facts of a live optimizer were given otherwise.
-        summary: What it does to a weight in a line of plain words.
-        strength: The word for its total decay: one of ``STRENGTHS``.
-        lr_stays: Whether the lr is at its peak all along.
+        understood: How numbers given as text were read, where the text is another one,
+            and which facts of a live optimizer were overridden.
+        summary: What it does to a weight, in one line.
+        strength: Degree of its total decay: a name of ``STRENGTHS``.
+        lr_stays: Whether the lr is at its peak in every step.
         among: Where its total decay lies among published recipes of its kind.
         decay_schedule: Shape and ends of the number, where it has a schedule.
 
@@ -136,7 +136,7 @@ class Explanation(Shown, Plain):
         if all_notes:
             return [each.text for each in self.warnings]
         known = any(self.half_life.values())
-        # What a half-life on other clocks needs interests whoever has none.
+        # Facts for further clocks are of interest only while no half-life is known.
         quiet = _QUIET | ({"missing-fact"} if known else set())
         notes = [each.text for each in self.warnings if each.code not in quiet]
         return first_notes(notes, face.all_notes)
@@ -162,8 +162,8 @@ class Explanation(Shown, Plain):
     def _facts(self) -> dict[str, str]:
         kept, grown = self.kept, times_grown(self.e_folds, self.kept)
         left = f" ({percent(kept)} of a weight is left)" if kept is not None else ""
-        # A step that takes everything has no logarithm, and JSON no infinity: None is
-        # both that and "not known", and only what is left tells them apart.
+        # JSON has no infinity, so None is both infinite e-folds and unknown ones; what
+        # is kept, 0 or None, distinguishes them.
         is_endless = self.e_folds is None and self.kept == 0
         e_folds = "∞" if is_endless else _known(self.e_folds)
         turn, at_peak = (
@@ -174,7 +174,7 @@ class Explanation(Shown, Plain):
         settle, end = self.equilibrium_rms, self.rms_at_end
         if math.isclose(end or 0, settle or 0, rel_tol=0.01):
             end = None  # two sizes that differ by less are drawn as one
-        # Under a falling lr weights never get there: they end above or below.
+        # Under a falling lr weights end above or below their equilibrium at the peak.
         settles = "weights settle at" if self.lr_stays else "weights would settle at"
         return {
             "a step": self.update,
@@ -219,8 +219,8 @@ def explain(
         knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class.
         run: Facts of the training, also as a mapping; what is missing is named in a
             warning.
-        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``, where the
-            facts do not tell: whose recipes it is compared with.
+        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``: recipes
+            that it is compared with; without it, inferred from the facts.
         normalized: Whether the network has normalization layers.
 
     Returns:
@@ -265,10 +265,9 @@ def explain_setting(setting: Setting, run: Run) -> Explanation:
 
 
 class _Explainer:
-    """Computes what is known of one setting; owns the list of what is missing.
+    """Computes what is known of one setting, and collects missing facts.
 
-    Each fact that a formula lacks is collected, so that one remark names all that it
-    would add.
+    One remark per missing fact then lists everything that it would add.
     """
 
     def __init__(self, setting: Setting, run: Run) -> None:
@@ -279,7 +278,7 @@ class _Explainer:
             *schedule_notes((setting.knob, self._run)),
         )
         self._lacking: dict[str, list[str]] = {}
-        # Of the run as it was given: a default is no fact that was not used.
+        # Of the run as it was given: defaults are not reported as unused.
         self._remarks = [*remarks.of_unused(unused_facts(setting.knob, run))]
 
     def explanation(self) -> Explanation:
@@ -336,7 +335,7 @@ class _Explainer:
         )
 
     def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:
-        """Return what a formula gives, or remember what it lacks."""
+        """Return the result of a formula, or note the fact that it lacks."""
         try:
             return formula()
         except MissingFactError as error:
@@ -346,7 +345,7 @@ class _Explainer:
             swings = isinstance(error, OscillationError)
             code = "oscillation" if swings else "impossible"
             text = str(error)
-            # Who typed a decay has typed no shrink, which is its product with the lr.
+            # The user typed a decay, not the shrink, which is its product with the lr.
             if getattr(error, "name", "") == "shrink_per_step" and self._knob.family:
                 text = (
                     "A step must take less than the whole weight. Got "
@@ -379,7 +378,7 @@ class _Explainer:
             steps = (
                 half_life.in_steps(run) if half_life else half_life_from_shrink(shrink)
             )
-        # One that was typed is known without any fact.
+        # A half-life that was typed is known without any fact.
         typed: dict[str, float] = {}
         if clock and 0 < number < math.inf:
             typed[clock] = number
@@ -421,14 +420,14 @@ class _Explainer:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
         if has_momentum(self._knob):
-            # One that runs only with momentum is not computed as if it had none.
+            # An optimizer that needs a momentum is not computed without one.
             whole = self._attempt(
                 "a rotation per step", lambda: facts_of(self._knob, run)
             )
             if whole is None:
                 return {}
-        # Without decay, or without steps, nothing settles; nor where a step takes more
-        # than the whole weight, which has a note by now.
+        # Without decay, or at an lr of 0, nothing settles; nor where a step takes more
+        # than the whole weight, which has a remark already.
         codes = {each.code for each in self._remarks} if shrink is None else set()
         if name is None or 0 in {self._number, run.lr} or "impossible" in codes:
             return {}
@@ -451,7 +450,7 @@ class _Explainer:
                 shrink_per_step=self._shrink_at,
             ),
         )
-        # The RMS of SGD is in units of its noise, which nobody gave: a remark has it.
+        # The RMS of SGD is in units of its unknown noise: it stands in a remark.
         if name != "sgd":
             sizes = {"equilibrium_rms": there.rms, "rms_at_end": at_end}
             return sizes | {"rotation_per_step": there.rotation_per_step}
@@ -459,7 +458,7 @@ class _Explainer:
         return {"rotation_per_step": there.rotation_per_step}
 
     def _decay_at(self, here: Run) -> float:
-        """Return what the lr multiplies at that lr, of a knob that reads otherwise."""
+        """Return the number that, times the lr of ``here``, is the decay there."""
         lr, peak = (run.require("lr", "The equilibrium") for run in (here, self._run))
         family = family_of(self._knob)
         return self._number * (family.beside_lr(lr, peak) if family else 1.0)

@@ -1,7 +1,7 @@
 """The facts of a run and of its schedule: one record each, from ``facts.toml``.
 
-A record has all that is known of a fact but its value: its name here, on a command line
-and in other tools, what it is, how it is read, and the range that it must be in.
+A record has all but the value of a fact: its name here, on a command line and in other
+tools, what it is, how it is read, and its range.
 """
 
 import math
@@ -27,7 +27,7 @@ class Counted(float):
 
 
 class NumberRange(NamedTuple):
-    """How a number is read, its range in words, and whether it is in it."""
+    """How a number is read, its range as text, and the check of that range."""
 
     must: str
     holds: Callable[[Any], bool]  # Any: a number, or a tuple of them
@@ -36,10 +36,10 @@ class NumberRange(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """A fact as people type it; one that is a text has no range.
+    """A fact as it is typed; a text has no range.
 
-    ``typed`` is the reader of the command line, and ``elsewhere`` the options that
-    other tools have for it.
+    ``typed`` names the reader of the command line, and ``elsewhere`` the options of
+    other tools for it.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Fact:
 
 
 def _time(name: str, given: object, *, remedy: str) -> float | str:
-    """Return a share of the run; a count waits for a run, and stays the text it was."""
+    """Return a share of the run; a count stays text until the run is known."""
     if not isinstance(given, str):
         return given if isinstance(given, Counted) else number_of(name, given)
     number = read_number(given)
@@ -173,7 +173,7 @@ def option_of(name: str) -> str:
 
 
 def fact_elsewhere(name: str) -> str | None:
-    """Return the field of a run for what other tools call it, None if none does.
+    """Return the field of a run for another tool's name of it, or None.
 
     Example:
         >>> fact_elsewhere("learning_rate"), fact_elsewhere("scheduler")

@@ -1,4 +1,4 @@
-"""The update families: everything that is known of a rule by which weights decay.
+"""The update families: the rules by which weights decay.
 
 A family is one record. Every knob of every optimizer is a number that one of them
 reads; ``FAMILIES["decoupled"].shrink_per_step(0.1, run)`` is AdamW's. A new family is
@@ -30,7 +30,7 @@ from dwindle.plain import table_beside
 
 
 class _Decay(Protocol):
-    """What a family computes, as :class:`Family` has it: a module, or an object."""
+    """What a family computes, see :class:`Family`: a module, or an object."""
 
     def shrink_per_step(self, number: float, run: Run, /) -> float: ...
     def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float: ...
@@ -41,11 +41,11 @@ class _Decay(Protocol):
 
 @dataclass(frozen=True)
 class DecayCourse:
-    """Where a decay goes between the peak of the lr and the end of the run.
+    """How a decay changes as the lr leaves its peak.
 
     Args:
         text: What it does, for people.
-        lr_power: How often it is multiplied by the schedule.
+        lr_power: Power of the lr's schedule that it follows.
         is_of_schedule: Whether the schedule is all that it depends on.
 
     """
@@ -55,7 +55,7 @@ class DecayCourse:
     is_of_schedule: bool = True
 
 
-# Where two knobs part under one schedule, a conversion says how each goes.
+# The texts are in conversions between knobs that differ under one schedule.
 FOLLOWS, STAYS = DecayCourse("follows the lr"), DecayCourse("stays", lr_power=0)
 
 
@@ -89,15 +89,15 @@ class Family:
         without_momentum: The same without momentum; only where it goes through one.
         nesterov: The same with Nesterov's.
         course: What the decay does when the lr leaves its peak.
-        reads_lr: Whether the number is multiplied by the lr; else it is over the peak.
+        reads_lr: Whether the number is multiplied by the lr, not by lr over its peak.
         is_penalty: Whether scaling rules about a term of an objective are meant for it.
         is_decoupled: Whether those about decoupled decay are.
-        practice: Optimizer of the published recipes that decay by the same means.
-        own_options: Options of its optimizer that bear on the decay besides.
+        practice: Optimizer of the published recipes that decay by the same rule.
+        own_options: Further options of its optimizer that change the decay.
         multiplies: Whether torch's form multiplies a weight by 1 − s, rounded once.
-        caution: What belongs beside every number; ``{name}`` is the knob.
+        caution: Remark beside every number; ``{name}`` is the knob.
         caution_code: Code of that; of a family without rate, its name.
-        objective_note: What to know where two numbers minimize one objective.
+        objective_note: Assumption where two numbers minimize one objective.
         why_no_rate: Why the number sets no half-life, about ``{name}``, with
             ``{at_zero}`` in it; empty where it sets one.
         at_zero: What a step takes off a weight with zero gradient, of an optimizer that
@@ -129,12 +129,12 @@ class Family:
 
     @property
     def always_on(self) -> float:
-        """A decay that is on at every number."""
+        """A decay that adds to every number."""
         return float(getattr(self.decay, "extra", 0.0))
 
     @property
     def has_half_life(self) -> bool:
-        """Whether the number decides a half-life at all."""
+        """Whether the number sets a half-life."""
         return self.decay is not None
 
     @property
@@ -144,7 +144,7 @@ class Family:
 
     @property
     def has_momentum(self) -> bool:
-        """Whether the decay goes through the optimizer's momentum."""
+        """Whether the optimizer's momentum acts on the decay."""
         return self.nesterov is not None
 
     def shrink_per_step(self, number: float, run: Run) -> float:
@@ -156,7 +156,7 @@ class Family:
         return self._decay().knob_for_shrink(shrink_per_step, run)
 
     def survival(self, number: float, run: Run) -> float:
-        """Return what the run leaves of a weight; beyond a swing too, to 10⁶ steps."""
+        """Return what the run leaves of a weight, up to 10⁶ steps if it swings."""
         return self._decay().left(number, run).survival
 
     def e_folds(self, number: float, run: Run) -> float:
@@ -179,11 +179,11 @@ class Family:
         """Return why the number sets no rate, of a knob of this family.
 
         Args:
-            name: What the sentences are about.
+            name: Subject of the sentences.
             knob: The knob, whose optimizer may have been measured at zero gradient.
 
         """
-        # First by the update: variants of one algorithm may differ at zero.
+        # By the update first: variants of one algorithm may differ at zero.
         known = knob and (
             AT_ZERO_GRADIENT.get(knob.update) or AT_ZERO_GRADIENT.get(knob.algorithm)
         )
@@ -192,7 +192,7 @@ class Family:
     def beside_lr(self, lr: float, peak: float) -> float:
         """Return what the lr of a step and the number must be multiplied by.
 
-        The product is the decay of that step: 1 of a decay that follows the lr.
+        The product is the decay of that step; 1 for a decay that follows the lr.
         """
         if self.reads_lr:
             return (lr / peak) ** (self.course.lr_power - 1)
@@ -221,7 +221,7 @@ _DECAYS: Mapping[str, _Decay] = {
     "asgd": Product(
         peak=lr_of, rates=lambda run, _: asgd_rates(run, ASGD_LAMBD), extra=ASGD_LAMBD
     ),
-    # The number is lambd itself, which also slows the step size it acts by.
+    # The number is lambd itself, which also shrinks the step size it is multiplied by.
     "asgd-lambd": Product(peak=lr_of, rates=asgd_rates),
 }
 
@@ -241,7 +241,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {each.name: each for each in map(_family, _FILE["family"])}
 )
 
-# Those that code has to name: what SGD, Adam, AdamW and a rate of decay by itself do.
+# Families that code refers to: those of SGD, Adam, AdamW and a bare rate of decay.
 SGD, ADAPTIVE = FAMILIES["coupled-sgd"], FAMILIES["coupled-adaptive"]
 DECOUPLED = FAMILIES["decoupled"]
 # A half-life or a shrink holds at the peak lr, and then follows the schedule.
@@ -254,13 +254,13 @@ def family_of(knob: Knob) -> Family | None:
 
 
 def has_no_rate(knob: Knob) -> bool:
-    """Return whether an optimizer reads the number and makes no half-life of it."""
+    """Return whether an optimizer reads the number and it sets no half-life."""
     family = family_of(knob)
     return family is not None and not family.has_half_life
 
 
 def has_momentum(knob: Knob) -> bool:
-    """Return whether the decay goes through a momentum, where there is one."""
+    """Return whether the optimizer's momentum, if any, acts on the decay."""
     family = family_of(knob)
     return family is not None and family.has_momentum
 

@@ -36,7 +36,7 @@ PROMISES: Mapping[Fidelity, str] = {
     "approximate": "holds as far as the assumptions do",
 }
 Keep = Literal["step", "epoch", "run"]
-# Taken where no length is given: the averages of a longer run are the same to 1e-3.
+# Assumed where no length is given: averages of longer runs are the same to 1e-3.
 ASSUMED_STEPS = 10_000
 
 
@@ -85,8 +85,8 @@ class Pair:
     def are_alike(self) -> bool:
         """Whether an equal shrink at the peak is one all along the run.
 
-        Where the lr is constant, all that only depends on the lr is constant too. A
-        longer run takes the same course more slowly: that is alike, but not one course.
+        At a constant lr, a decay that depends on the lr alone is constant too. A longer
+        run takes the same course more slowly: alike, but not one course.
         """
         courses = {course_of(self.source), course_of(self.target)}
         if self.before.decay_schedule != self.after.decay_schedule:
@@ -111,8 +111,8 @@ class Pair:
     def keeps_run(self) -> bool:
         """Whether an equal shrink at the peak leaves as much of a weight after the run.
 
-        A momentum starts late and lags behind a schedule, and what falls by itself
-        falls by its lr.
+        A momentum starts late and lags behind a schedule, and a decay that falls by
+        itself falls with its lr.
         """
         paces: set[object] = set()
         for knob, run in self.sides:
@@ -160,8 +160,7 @@ class Pair:
     def is_same_step(self) -> bool:
         """Whether both take the same steps where their decay is the same.
 
-        That is the same update in a format in which the libraries' orders of operations
-        round alike.
+        That needs the same update, in a format in which both libraries round alike.
         """
         return (
             self.is_same_update and not self.is_coarse and not self.starts_differently
@@ -283,7 +282,7 @@ def of_number(pair: Pair) -> Promise:
     return _promise("same-trajectory" if pair.is_same_step else "approximate", found)
 
 
-# What is kept where nothing else is asked for, as people read it.
+# What is kept by default, as text.
 TOTAL = "the total decay of the run"
 
 
@@ -293,7 +292,7 @@ def _promise(label: Fidelity, found: Iterable[str]) -> Promise:
 
 
 def _rounding(pair: Pair, value: float, shrink: float) -> list[str]:
-    """Return what the number formats of the weights do to the decay, if anything."""
+    """Return remarks on how the number formats of the weights round the decay."""
     there = shrink_from_number(pair.target, value, pair.after)
     found = [
         [each.text for each in remarks.of_rounding(taken, run, knob)]
@@ -312,7 +311,7 @@ def _rounding(pair: Pair, value: float, shrink: float) -> list[str]:
 
 
 def _rounded_penalty(pair: Pair, value: float | None) -> list[str]:
-    """Return the same of a coefficient of an objective, where its lr is known."""
+    """Return those of a coefficient of an objective, where its lr is known."""
     target, run = pair.target, pair.after
     if value is None or not has_shrink(target, run):
         return []
@@ -348,7 +347,7 @@ def _own_rule(knob: Knob) -> str:
 
 
 def _of_knobs(pair: Pair) -> Iterator[str]:
-    """Yield what each knob always assumes, and what it assumes of its gradients."""
+    """Yield each knob's own assumptions, and those on its gradients."""
     for knob, run in pair.sides:
         if decays_by_size(knob, run):
             yield remarks.assumed_noise(knob, run).seen
@@ -375,7 +374,7 @@ def _of_other_runs(pair: Pair) -> Iterator[str]:
 
 
 def _of_courses(pair: Pair) -> Iterator[str]:
-    """Yield where decays that are alike at the peak part on the way."""
+    """Yield how decays that are equal at the peak differ elsewhere."""
     for knob, run in pair.sides:
         if _has_memory(knob, run):
             momentum = facts_of(knob, run).momentum
@@ -414,7 +413,7 @@ def _updates(pair: Pair) -> str:
 
 
 def _of_lengths(pair: Pair, *, with_length: bool = True) -> Iterator[str]:
-    """Yield that a run of another length, or of other facts, is another run."""
+    """Yield that the runs differ in length, or in other facts."""
     before, after = steps_of(pair.before), steps_of(pair.after)
     if with_length and None not in (before, after) and before != after:
         yield sentence("other-length", after=after, before=before)

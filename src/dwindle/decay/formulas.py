@@ -17,7 +17,7 @@ from dwindle.decay.penalties import PENALTIES
 from dwindle.decay.read_numbers import Clock
 from dwindle.decay.run import Run
 
-# Explained once per line, for the letters in it.
+# The legend of a line has those that are in it.
 _LETTERS: Mapping[str, str] = MappingProxyType(
     {
         "η": "the peak lr",
@@ -31,14 +31,14 @@ _LETTERS: Mapping[str, str] = MappingProxyType(
     }
 )
 _ADAM = "m̂/(√v̂ + ε)"
-# What follows the lr in the optimizers that people know by heart; u for all others.
+# The update without the lr of well-known optimizers; u for all others.
 _OWN_STEPS: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("adam", "adamw", "decoupledadamw", "adamc"), _ADAM),
         "lion": "sign(c)",
     }
 )
-# What makes steps of a time on a clock, and back.
+# Factors from a time on a clock to steps, and back.
 _CLOCK_FACTORS: Mapping[Clock, tuple[str, str]] = {
     "steps": ("", ""),
     "examples": ("/(examples per step)", "·(examples per step)"),
@@ -50,7 +50,7 @@ _CLOCK_FACTORS: Mapping[Clock, tuple[str, str]] = {
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
     """Fill a line in, and explain the letters of the parts that are in it."""
-    # Letters are fields of the parts: what was filled in shows which of them are used.
+    # Letters are fields of the parts, so the filled line shows which are used.
     line = template.format_map(parts)
     letters = {name for _, name, _, _ in Formatter().parse(line) if name}
     line = line.format_map({letter: letter for letter in letters})
@@ -103,13 +103,13 @@ def _before(factors: list[str]) -> str:
 
 
 def _parts(knob: Knob, number: float, run: Run) -> dict[str, str]:
-    """Return what may stand in the line of a family."""
+    """Return the values for the fields of a family's line."""
     peak = "{η}" if run.lr is None else _digits(run.lr)
     changes = not run.schedule.is_constant
     decay = _decay(knob, number, run)
     coupled = f"g + {decay}·w"
     kept = 1 - run.dampening
-    # The last word of its path is the name of the optimizer.
+    # The last part of its path is the name of the optimizer.
     name = knob.name.partition(":")[0].rpartition(".")[2].casefold()
     return {
         "peak": peak,
@@ -129,7 +129,7 @@ def _parts(knob: Knob, number: float, run: Run) -> dict[str, str]:
 
 
 def _decay(knob: Knob, number: float, run: Run) -> str:
-    """Return what the optimizer reads: the number, or what it makes of it."""
+    """Return the decay that the optimizer applies: the number, or its quotient."""
     x = _before(_of_decay(run)) + _digits(number)
     penalty = penalty_convention_of(knob)
     divisor = SCALES[knob.scale].divisor(run)
@@ -166,5 +166,5 @@ def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
 
 
 def _digits(number: float) -> str:
-    # Six digits: who computes a line by hand gets the three digits beside it.
+    # Six digits, so that a line computed by hand gives the three digits beside it.
     return f"{number:.6g}"

@@ -10,7 +10,7 @@ from dwindle.errors import RangeError, UnknownNameError
 
 
 class Timed(Protocol):
-    """What a half-life needs of a run: how many steps there are on a clock."""
+    """The part of a run that a half-life needs: its steps on a clock."""
 
     @property
     def total_steps(self) -> float:
@@ -155,7 +155,7 @@ def checked_knob(knob: float) -> float:
 
 
 def checked_shrink(shrink_per_step: float) -> float:
-    """Return the shrink if a half-life belongs to it."""
+    """Return the shrink if it has a half-life."""
     if not 0 <= shrink_per_step < 1:
         must = "a fraction in [0, 1): a step cannot take more than the whole weight"
         remedy = "Lower the weight decay or the learning rate."

@@ -1,4 +1,4 @@
-"""A knob is a place where somebody types a decay: one record, and its names."""
+"""A knob: a place where a user types a decay, as a record with its names."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from dwindle.wording import number
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerOptions:
-    """What an optimizer takes beside its lr and decay: defaults, None where it has not.
+    """Options of an optimizer beside lr and decay: defaults, None where it has none.
 
     Args:
         momentum: Momentum of SGD's kind.
@@ -45,8 +45,8 @@ class Knob:
     Args:
         name: Public import path, or a name from a paper; a variant after a colon.
         formula: What the number does.
-        unit: What the number is, in a few words.
-        symbol: How formulas call the number.
+        unit: What the number is.
+        symbol: Name of the number in formulas.
         family: Update rule, or None.
         penalty: Objective, or None.
         clock: Clock of a half-life.
@@ -59,16 +59,15 @@ class Knob:
             other options are the same. Empty where that is not known.
         epsilon: What an adaptive optimizer adds to the gradient's size by default.
         options: Momentum and betas of its optimizer, with their defaults.
-        default: Value that the library takes if one types nothing; None if it has none.
+        default: Default value of the library; None if it has none.
         skips: Weights that the knob leaves alone by default.
         skips_nothing: Whether biases and norms decay too.
         version: Version that was read.
         source: File or section that was read.
-        note: What surprises people.
-        caution: A sentence that belongs beside every number for this knob; ``{name}``
-            is the knob.
-        varies: Whether the optimizer itself makes the decay faster or slower at times.
-        apart: What its objective has besides, or pulls to, that another has not.
+        note: What is surprising about it.
+        caution: Remark beside every number for this knob; ``{name}`` is the knob.
+        varies: Whether the optimizer itself changes the rate of decay at times.
+        apart: What sets its objective apart: a further term, or a target other than 0.
         aliases: Other full names.
 
     """
@@ -108,7 +107,7 @@ class Knob:
         return self.clock is not None and not self.timescale
 
     def typed(self, value: float | None, *, digits: int = 3) -> str:
-        """Return a number as one types it here: a share of a run in percent.
+        """Return a number as it is typed here: a share of a run in percent.
 
         Example:
             >>> Knob(name="half-life:run", formula="", unit="", clock="run").typed(0.07)
@@ -131,7 +130,7 @@ class Knob:
 
     @property
     def short_names(self) -> frozenset[str]:
-        """Names that mean this knob wherever they are unique.
+        """Names that are resolved to this knob where they are unique.
 
         Example:
             >>> knob = Knob(name="torch.optim.Adam:decoupled", formula="", unit="")
@@ -150,10 +149,10 @@ class Knob:
 
     @property
     def library(self) -> str:
-        """The first word of its import path."""
+        """The first part of its import path."""
         return self.name.partition(".")[0]
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Name, aliases and short names: all that this knob can be called."""
+        """Name, aliases and short names."""
         return self.name, *self.aliases, *sorted(self.short_names)

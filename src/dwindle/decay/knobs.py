@@ -1,4 +1,4 @@
-"""The knobs: the table of ``knobs.toml`` as records, and which of them a word means."""
+"""The knobs: records of the table ``knobs.toml``, found by their names."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from dwindle.plain import table_beside
 
 # Columns whose cell may be the name of a text that several rows share.
 _SHARED_TEXTS = ("skips", "note", "caution")
-# More typing mistakes than these, and a library or family is not what was meant.
+# A library or family at more typing mistakes than these is not offered.
 _MISTAKES = 2
 
 Cells = dict[str, Any]  # of a row: texts, numbers, flags and lists
@@ -53,7 +53,7 @@ def _filled(cells: Cells, key: str, prefix: str) -> Cells:
     file = cells.pop("file", key.partition(":")[0].lower())
     twins = (prefix + name for name in cells.pop("twins", ()))
     aliases = (alias.replace("{name}", key) for alias in cells.get("aliases", ()))
-    # No str.format: formulas have braces of their own, as in n_{j+1}.
+    # No str.format: formulas contain braces, as in n_{j+1}.
     return cells | {
         "formula": cells["formula"].replace(
             "{symbol}", cells.get("symbol", Knob.symbol)
@@ -63,24 +63,24 @@ def _filled(cells: Cells, key: str, prefix: str) -> Cells:
     }
 
 
-# 9 ms with the parsing of 45 kB: no cache is worth its place.
+# 9 ms with the parsing of 45 kB: no cache is needed.
 _RECORDS = tuple(_records(table_beside(__file__)))
 KNOBS: Mapping[str, Knob] = MappingProxyType({knob.name: knob for knob, _ in _RECORDS})
 _TITLES = {knob.name: title for knob, title in _RECORDS if title}
 
 
 def knobs(words: str | None = None) -> tuple[Knob, ...]:
-    """Return every knob that dwindle can read, or those that a filter means.
+    """Return every knob that dwindle can read, or those that match a filter.
 
-    The one of that name comes first. A word that no name, family or penalty has is
-    looked up in the texts of the records.
+    A knob of exactly that name comes first. A text that is in no name, family or
+    penalty is searched for in the texts of the records.
 
     Args:
         words: A name, a part of one, a library, a family such as ``decoupled``, or a
-            penalty such as ``prior``; as ``dwindle knobs`` has it.
+            penalty such as ``prior``, as ``dwindle knobs`` takes it.
 
     Raises:
-        UnknownNameError: If the filter means none; the nearest are offered.
+        UnknownNameError: If no knob matches; the nearest are offered.
 
     Example:
         >>> [knob.name for knob in knobs("lars")]
@@ -142,13 +142,13 @@ def by_library(chosen: Iterable[Knob]) -> dict[str, list[Knob]]:
 
 
 _ALL = "See: dwindle knobs."
-# Libraries that run on one framework: where a name fits several, they come first.
+# Libraries of one framework: of several matches, those of the other knob's come first.
 _OF_TORCH = """torch timm optimi pytorch_optimizer bitsandbytes lion_pytorch
 schedulefree composer fastai unit_scaling mup transformers apex deepspeed megatron"""
 _KIN = (frozenset(_OF_TORCH.split()), frozenset({"keras", "tf", "tfa"}))
-# No longer developed: the last that one is pointed to.
+# No longer developed: listed last.
 _RETIRED = frozenset({"tfa", "mxnet", "caffe"})
-# Where most people type a decay: what an ambiguous word is answered with.
+# Where most people type a decay: the candidates for an ambiguous word.
 _USUAL = (
     "torch.optim.AdamW",
     "torch.optim.SGD",
@@ -157,7 +157,7 @@ _USUAL = (
     "timm.adamw",
     "transformers.TrainingArguments",
 )
-# Words that many places mean something by, each another thing.
+# Names that many libraries have, each for another number.
 _SHARED_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         **dict.fromkeys(("weight_decay", "weight-decay", "wd"), _USUAL),
@@ -186,10 +186,10 @@ def resolve_knob(
 ) -> Knob:
     """Find a knob by its name, an alias, or a short name that only one knob has.
 
-    Many libraries have an ``AdamW``: such a word is refused with all that it fits,
-    however one writes its capital letters. So is the name of an argument, ``alpha`` or
-    ``C``, unless the class stands before it: ``sklearn.Ridge.alpha``. Where the library
-    of a knob ``beside`` it has the name, and only once, that one is meant.
+    Many libraries have an ``AdamW``: such a name is refused with all candidates, in any
+    case of its letters. So is the name of an argument, ``alpha`` or ``C``, unless the
+    class stands before it: ``sklearn.Ridge.alpha``. Where exactly one knob of the
+    library of ``beside`` has the name, that one is returned.
     """
     if name not in table:
         # torch.optim.SGD of torch.optim.sgd.SGD, the path that Python prints.
@@ -208,7 +208,7 @@ def resolve_knob(
     ]
     if len(same) == 1:
         return same[0]
-    # A paper's own word for its number is not what a library's user means by it.
+    # A name that only papers have may also be the argument of a library.
     only_papers = not any(knob.version for knob in found)
     others = _called_so(name, table) if only_papers and "." not in name else set()
     if len(found) == 1 and not others - set(found):
@@ -250,7 +250,7 @@ def _called_so(name: str, table: Mapping[str, Knob]) -> set[Knob]:
 
 def _variants(name: str, knobs: Iterable[Knob]) -> tuple[list[Knob], bool]:
     """Read ``LIBRARY.CLASS.ARGUMENT``, and a class known by its variants only."""
-    # What it may mean comes with whether it can mean nothing else.
+    # Returned with whether the first is the only possible match.
     folded = name.casefold()
     path, _, argument = folded.rpartition(".")
     plain = [each for each in _spelt_so(path, knobs) if _is_called(each, argument)]
@@ -305,7 +305,7 @@ def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:
         if argument == "decay" and owner.library == "keras":
             hint = _OF_KERAS + hint
         return UnknownNameError("knob", name, (owner.name,), hint)
-    # A right argument behind a wrong class: the class is what was mistyped.
+    # A known argument of an unknown class: the class was mistyped.
     is_argument = any(_is_called(knob, argument.casefold()) for knob in knobs)
     typed = path if path and is_argument else name
     return UnknownNameError("knob", name, _nearest(typed, knobs), _ALL)
@@ -314,7 +314,7 @@ def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:
 def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
     """Compare with short names too: a long path hides a typo in its last word."""
     full_names: dict[str, str] = {}
-    for knob in knobs:  # torch.optim's come first, and keep the words that many share
+    for knob in knobs:  # torch.optim's come first, and keep the names that many share
         for spelling in knob.spellings:
             full_names.setdefault(spelling.casefold(), knob.name)
     # Several of the nearest spellings may be those of one knob.

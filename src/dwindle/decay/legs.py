@@ -1,7 +1,7 @@
-"""Legs: a run under a scheduler that is known only by the options that it sets.
+"""Legs: a run under a scheduler of which only the options that it sets are known.
 
-A leg is steps in a row with the same options. It is passed over in one go once a step
-has become the same as the one before, so a run costs what its legs cost.
+A leg is a row of steps with the same options. Once two successive steps are equal, the
+rest of the leg is computed at once, so the cost grows with the legs, not the steps.
 """
 
 import math
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from dwindle.decay.long_runs import Left, log_lost
 from dwindle.decay.momentum import HARDLY, walked
 
-# Two buffers that differ by less are one: what is left has twelve digits.
+# Buffers that differ by less count as equal: what is left has twelve digits.
 _SAME = 1e-14
 
 
 class Leg(NamedTuple):
-    """Some steps in a row with the same options; there may be a million of them."""
+    """A row of steps, maybe a million, with the same options."""
 
     steps: int
     lr: float
@@ -41,7 +41,7 @@ def merged(legs: Iterable[Leg]) -> Iterator[Leg]:
 
 
 def left_by_decoupled(legs: Iterable[Leg]) -> Left:
-    """Return what steps leave that each take lr·weight_decay of a weight."""
+    """Return what is left if each step takes lr·weight_decay of a weight."""
     lost, turns = [], 0
     for leg in legs:
         shrink = leg.lr * leg.weight_decay
@@ -53,7 +53,7 @@ def left_by_decoupled(legs: Iterable[Leg]) -> Left:
 def left_by_powers(
     legs: Iterable[Leg], *, shrink: float, lr: float, power: float
 ) -> Left:
-    """Return what steps leave whose share goes with the knob and a power of the lr.
+    """Return what is left if a step's share goes with the knob and a power of the lr.
 
     Args:
         legs: The run; the knob is that of the first leg where ``shrink`` was measured.

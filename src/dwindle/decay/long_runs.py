@@ -1,12 +1,12 @@
-"""Long runs: what a million steps sum or multiply to, without walking through each.
+"""Long runs: sums and products over a million steps, without computing each step.
 
-And which number gives so much: a root, to the last digits.
+And the inverse: the number at which such a sum has a given value, to the last digits.
 
 A schedule is a few stretches, in each of which the lr is one smooth function of the
 step. As Gauss's quadrature integrates, a rule of the same kind sums: for L equally
 spaced points there are 20 nodes between them whose weighted sum is exact for every
 polynomial of degree 39, so a billion steps cost as much as a thousand. A stretch that
-is not so smooth is halved until its parts are, or are short enough to be walked.
+is not so smooth is halved until its parts are, or are short enough to sum by step.
 
 Reference: the nodes are roots of Gram's (discrete Chebyshev) polynomials, the weights
 are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
@@ -26,11 +26,11 @@ from dwindle.errors import RangeError
 
 # Ten million rates fill a gigabyte. Sums over a run need no list of them.
 MOST_STEPS = 10_000_000
-# Up to here a run is walked step by step, which takes some milliseconds.
+# Up to here each step of a run is computed, which takes some milliseconds.
 LONGEST_WALK = 20_000
-# A weight that swings through zero is no smooth function: it is walked, up to here.
+# A weight that swings through zero is no smooth function: up to here, step by step.
 LONGEST_SWING = 1_000_000
-# A part this short is walked: with 20 nodes among fewer points little is saved.
+# A part this short is summed step by step: 20 nodes among fewer points save little.
 SHORTEST_PART = 512
 NODES = 20
 # The error of a part is about the product of its last two coefficients.
@@ -38,7 +38,7 @@ _SMOOTH = 1e-9
 _LAST_DIGIT = 1e-17  # a tenth of the relative rounding of a float: no sum shows it
 # Rounding makes the smallest floats rough, and shorter parts of them no smoother.
 _NO_DIGIT_LEFT = 100 * math.ulp(0.0)
-# A smooth function is a hundredth larger at an end than at the node beside it.
+# At an end a smooth function is one percent larger than at the node beside it.
 _SPIKE = 2.0
 # A pole takes 100 halvings; what is rough after so many parts is rounded, not steep.
 _MOST_PARTS = 1_000
@@ -93,9 +93,9 @@ class Stretch:
     def total(self, function: Callable[[float], float]) -> float:
         """Sum a function of the step over all steps; ``at`` plays no part in it."""
         total, error = _estimated(self, function)
-        # Of the whole stretch: its parts need not be more exact than their sum.
+        # Relative to the whole stretch: no part need be more exact than their sum.
         negligible = _LAST_DIGIT * abs(total)
-        # The widest part first: where parts run out, all of them are about as short.
+        # The widest part first: at the limit of parts, all are about as short.
         rough, sums, parts = deque([(self, total, error)]), [], 1
         while rough:
             part, total, error = rough.popleft()
@@ -112,7 +112,7 @@ class Stretch:
 def _estimated(
     part: Stretch, function: Callable[[float], float]
 ) -> tuple[float, float]:
-    """Return the sum by one rule, and its error; 0 where that is of no account."""
+    """Return the sum by one rule, and its error; 0 where that is negligible."""
     if part.steps <= SHORTEST_PART:
         return math.fsum(map(function, range(part.start, part.stop))), 0.0
     middle, half = (part.start + part.stop - 1) / 2, part.steps / 2
@@ -126,7 +126,7 @@ def _estimated(
         for degree in (0, -2, -1)
     )
     rough = max(map(abs, last))
-    # What falls to nothing before the first node is at one of the ends only.
+    # A function that falls to 0 before the first node shows at an end only.
     end = max(abs(function(part.start)), abs(function(part.stop - 1)))
     if end > _SPIKE * max(map(abs, values)):
         rough = end
@@ -149,7 +149,7 @@ class Rates:
 
     def at(self, step: float) -> float:
         """Return the rate at a step, or at a place between steps."""
-        # Of many stretches the one is found in no time: a run is asked at many places.
+        # A bisection, because this runs at many places of a run.
         place = bisect_right(self._stops, step)
         return self.stretches[min(place, len(self.stretches) - 1)].at(step)
 
@@ -248,7 +248,7 @@ class _Node:
     polynomials: tuple[float, ...]
 
 
-# A run asks for a few lengths, each of them many times.
+# A run has stretches of a few lengths, each of them used many times.
 @lru_cache(maxsize=128)
 def _gauss_rule(points: int) -> tuple[_Node, ...]:
     """Return the rule for so many equally spaced points; the weights add up to 1."""
@@ -339,7 +339,7 @@ def increasing_root(
     error, argument = best
     if error > _NEAR:
         must = "so few that a weight decay of 16 digits gives them in this run"
-        remedy = "Ask for fewer e-folds or for more steps."
+        remedy = "Choose fewer e-folds or more steps."
         raise RangeError("e_folds", target, must, remedy)
     return argument
 

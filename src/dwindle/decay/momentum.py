@@ -51,11 +51,11 @@ HARDLY = math.ulp(1.0)
 # At 0.99 of the oscillation limit the two roots are so near to each other that a
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
-# So many steps are walked in a second; with 0.999 a buffer shows the last 41,426.
+# So many steps take a second; a buffer with 0.999 remembers the last 41,426.
 _MOST_WALKED = 2_000_000
-# And in each of the several that a root is looked for with.
+# And in each evaluation of a search for a root.
 _LONGEST_SEARCH = 200_000
-# So many places of a run show how far a momentum that moves goes.
+# At so many places of a run a momentum that changes is evaluated.
 _PLACES = 64
 # Lr and decay over their peaks, and the momentum of a step.
 Step = tuple[float, float, float]
@@ -151,23 +151,23 @@ def _largest_at_length(target: float, run: Run) -> float:
 
     """
     low, high, course = 0.0, oscillation_limit(run), _course(run)
-    # Where it lies is known without a walk; 30 halvings leave a billionth of it.
+    # No step is computed for this; 30 halvings leave a billionth of the interval.
     for _ in range(30):
         knob = (low + high) / 2
         is_far = _slowest(knob, run, course) <= run.momentum**_SHARE_OF_DECAY
         low, high = (knob, high) if is_far else (low, knob)
     try:
         most = _e_folds_at_length(low, run, _LONGEST_SEARCH)
-    except RangeError:  # too long a memory to be walked there: smaller knobs may do
+    except RangeError:  # too long a memory to be computed; smaller knobs may do
         return high
     if target > most:
         must = f"at most {most:,.0f} in so long a run: a larger weight decay swings"
-        remedy = "Ask for fewer e-folds, or lower the momentum."
+        remedy = "Choose fewer e-folds, or lower the momentum."
         raise RangeError("e_folds", target, must, remedy)
     return high
 
 
-# Many questions are asked of one setting, and each answer walks through the run.
+# One setting is evaluated several times, each time over the whole run.
 @lru_cache(maxsize=256)
 def left(knob: float, run: Run) -> Left:
     """Return what the run leaves, without loss where next to nothing goes."""
@@ -202,10 +202,10 @@ def shrinks(knob: float, run: Run) -> list[float]:
     return walked(knob, run, steps, peak=_lr(run))[0]
 
 
-# A root is looked for at one run, a few times over all of its steps.
+# A search for a root evaluates one run several times, each time over all steps.
 @lru_cache(maxsize=8)
 def _course(run: Run) -> tuple[Rates, Rates, Rates]:
-    """Return what moves over a run: lr and decay over their peaks, and the momentum."""
+    """Return lr and decay over their peaks, and the momentum, as rates of the run."""
     steps = run.total_steps
     momentum = run.schedule.momenta(steps) if run.momentum else None
     always = Rates((Stretch(start=0, stop=steps, at=lambda _: run.momentum),))
@@ -213,7 +213,7 @@ def _course(run: Run) -> tuple[Rates, Rates, Rates]:
 
 
 class Momentum(Protocol):
-    """Options of torch.optim.SGD: those of a run, or of a part of one."""
+    """Options of torch.optim.SGD, for a run or for a part of one."""
 
     @property
     def momentum(self) -> float:
@@ -318,7 +318,7 @@ def _slowest(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> float
 
     It is the ratio of the two roots, which is largest at the peak lr; at the
     oscillation limit the two meet. A momentum that moves is larger where the lr is
-    smaller, so then it is looked for.
+    smaller, so then it is searched for.
     """
     lr, _, momentum = course
     left = _deviation_left(knob, run)

@@ -1,8 +1,8 @@
-"""Number formats: what rounding does to a decay, and how little of it can be avoided.
+"""Number formats: what rounding does to a decay, and how to decay exactly despite it.
 
-A weight in few digits does not change when a step takes too little of it. What a format
-leaves of a half-life is computed here, and so is the decay that it can write exactly,
-with the rest made up for in the next step.
+A weight in few digits does not change when a step takes too little of it. The rounded
+half-life of a format is computed here, and the shrink that a format has exactly, with
+the residual carried over to the next step.
 """
 
 import math
@@ -35,17 +35,17 @@ _MIXED = "Under mixed precision weights stay in float32: give that."
 DEAD_BELOW: Mapping[str, float] = MappingProxyType(
     {dtype: 2.0 ** -(digits + 1) for dtype, digits in DIGITS.items()}
 )
-# Below twice that, the smaller ones of the weights between two powers of 2 are stuck,
-# and a decaying weight gets there before it has halved.
+# Below twice that, weights in the lower part between two powers of 2 do not change, and
+# a decaying weight gets there before it has halved.
 _STALLS_BELOW = 2
 # From here on rounding changes the decay by less than two percent (measured).
 _COARSE_BELOW = 32
-# In these a weight that only decays was seen to stop (torch.optim.SGD and AdamW); wider
-# ones multiply by 1 − s, which is rounded first.
+# In these, decaying weights stopped in measurements (torch.optim.SGD and AdamW); in
+# wider ones the factor 1 − s is rounded first.
 STALLING = frozenset({"bfloat16", "float16"})
-# A half-life that is off by less is not worth a warning.
+# A half-life with a smaller relative error has no warning.
 _HARDLY = 0.02
-# What holds a decay that they round away.
+# Formats that hold a decay that those round away.
 _WIDER = dict.fromkeys(STALLING, "float32")
 _AFTER = {
     "dead": "no weight would change",
@@ -73,7 +73,7 @@ def dtype_named(dtype: object) -> str:
 
 
 def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
-    """Return what rounding does to a weight that only decays, kept in ``dtype``.
+    """Return what rounding does to a weight in ``dtype`` that only decays.
 
     Args:
         shrink_per_step: Fraction of a weight that one step takes off, above 0.
@@ -148,7 +148,7 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     """Return a warning where rounding changes the half-life; else an empty text.
 
     Raises:
-        RefusedError: If the weights would not halve at all; it names what would work.
+        RefusedError: If the weights would not halve at all; it names what does work.
 
     """
     if dtype not in DEAD_BELOW or shrink_per_step == 0:
@@ -174,7 +174,7 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
 
 
 def half_left_after(steps: float, shrink_per_step: float) -> str:
-    """Return in words what rounding makes of the half-life of a shrink.
+    """Return a clause on the rounded half-life of a shrink.
 
     Example:
         >>> half_left_after(128.2, 4.07e-3)
@@ -199,9 +199,9 @@ def exact_shrink(residual: float, steps_between: float) -> float:
     """Fraction to take off now, such that one minus it is a number of the format.
 
     ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program
-    multiplies by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same
-    way. Taking the nearest ``s`` whose factor is exact, and carrying the residual over
-    to the next step, keeps the product of all factors within half a digit of what was
+    multiplies by a factor whose ``s`` is wrong by up to 0.3 %, equally in every step.
+    Taking the nearest ``s`` whose factor is exact, and carrying the residual over to
+    the next step, keeps the product of all factors within half a digit of what was
     requested, in a run of any length.
 
     Args:

@@ -13,20 +13,20 @@ from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES
 from dwindle.errors import DwindleError, MissingFactError, RangeError
 
-# Known by their identity: a schedule that was given is another object.
-# Those of transformers' Trainer, and of scikit-learn's SGDRegressor.
+# Default schedules of transformers' Trainer and scikit-learn's SGDRegressor, compared
+# by identity: an equal schedule that was given is another object.
 _BY_TRAINERS = {
     "linear": Schedule(shape="linear"),
     "invscaling": Schedule(shape="inverse-power", power=0.25, period="1 step"),  # type: ignore[arg-type]  # read as a count
 }
 _PARTS = [each.name for each in fields(Schedule)]
-# What a fact is where an optimizer has none of it.
+# The value of a fact in an optimizer that lacks it.
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
     {each.name: getattr(Run(), each.name) for each in fields(Run) if each.init}
 )
-# Facts that are one subject: without momentum neither of its companions may stay. What
-# is in the second list has a sentence of its own, or changes no number.
+# Facts that are left out together: without momentum neither of its companions may stay.
+# Those in the second list have another remark, or change no number.
 _COMPANIONS, _NO_SUBJECTS = ("dampening", "nesterov"), ("betas", "parameters", "dtype")
 _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -40,7 +40,8 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def resolved(knob: Knob, run: Run) -> Run:
     """Return the run as the knob's optimizer has it.
 
-    What nobody gave is the library's default; what the optimizer lacks is left out.
+    A fact that was not given is the library's default; one that the optimizer lacks is
+    left out.
     """
     course = course_of(knob)
     if not (course.is_of_schedule or run.decay_schedule.is_constant):
@@ -104,9 +105,9 @@ def facts_of(knob: Knob, run: Run) -> Run:
 def runs_at_knobs(*sides: tuple[Knob, Run]) -> tuple[Run, ...]:
     """Return the runs with the schedule that a knob's trainer has by default.
 
-    It is that of every side, where no side has one that was given. A momentum that was
-    given and that a knob's decay would go through, but has not, is refused: given once
-    it is for the side that has it, given for each side it has to be there on each.
+    Where no side was given a schedule, that default holds on every side. A momentum
+    that was given and that a coupled knob lacks is refused, unless it was given once
+    for both sides and the other side has it.
     """
     for knob, run in sides:
         for name in _NEUTRAL if has_momentum(knob) else ():
@@ -125,7 +126,7 @@ def runs_at_knobs(*sides: tuple[Knob, Run]) -> tuple[Run, ...]:
     if not names or any(run.is_given("schedule") for run in runs):
         return runs
     default = _BY_TRAINERS[names[0]]
-    # What counts steps has no shape without a length: the first step is all there is.
+    # A schedule that counts steps has no shape until the length of the run is known.
     if default.counted and any("steps" not in run.quantities() for run in runs):
         return runs
     return tuple(replace(run, schedule=default) for run in runs)
@@ -137,7 +138,7 @@ def schedule_notes(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
     for knob, run in sides:
         if (name := knob.options.schedule) is not None:
             default, here = _BY_TRAINERS[name], run.schedule
-            # One that counts steps is another once the length of the run is known.
+            # A schedule that counts steps is another object once the length is known.
             if here is default or (default.counted and here.shape == default.shape):
                 own = f"{name}, its own default, is used"
                 notes.append(f"{knob.name} was given no schedule: {own}.")
@@ -145,7 +146,7 @@ def schedule_notes(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
 
 
 def default_note(knob: Knob, run: Run) -> str:
-    """Return a sentence on the library's defaults that stand in for what is missing.
+    """Return a sentence on the library's defaults that are used for missing facts.
 
     Example:
         >>> from dwindle.decay.knobs import resolve_knob
@@ -156,7 +157,7 @@ def default_note(knob: Knob, run: Run) -> str:
     own = knob.options
     if not has_momentum(knob) or own.momentum is None or own.needs_momentum:
         return ""
-    # A cycle moves the momentum: the library's default is that of no step.
+    # A cycle changes the momentum, so the library's default is used at no step.
     is_moved = run.schedule.cycled_momentum is not None
     is_open = not is_moved and not run.is_given("momentum")
     taken = {"momentum": f"{own.momentum:g}"} if is_open else {}
@@ -215,7 +216,7 @@ def _is_given(name: str, run: Run) -> bool:
 
 
 def no_decay_at_lr_0(knob: Knob) -> RangeError:
-    """Return the error for a number that shall decay where the lr is 0."""
+    """Return the error for a decay that needs an lr above 0."""
     must = f"above 0 where {knob.name} is to decay"
     remedy = "At an lr of 0 no number there does anything: give the lr at its peak."
     return RangeError("lr", 0.0, must, remedy)
@@ -223,13 +224,13 @@ def no_decay_at_lr_0(knob: Knob) -> RangeError:
 
 @dataclass(frozen=True)
 class Given:
-    """The facts that stand in two runs, before and after a change."""
+    """The facts of two runs, before and after a change."""
 
     before: Run
     after: Run
 
     def options(self, *subjects: str) -> str:
-        """Return facts as the command line has them, those that were given.
+        """Return those facts that were given, as options of the command line.
 
         Example:
             >>> given = Given(Run(lr=0.1, momentum=0.9), Run(lr=0.001, momentum=0.9))
@@ -260,11 +261,11 @@ class Given:
         ]
 
     def unused(self, found: Callable[[Run, Run], object]) -> dict[str, str]:
-        """Return the facts without which the same would be found, with their values.
+        """Return the facts that do not change the result, with their values.
 
         Args:
-            found: What a run before and a run after lead to; an error of dwindle's
-                where they do not suffice.
+            found: Computes the result from both runs; raises an error of dwindle where
+                a fact is missing.
 
         Example:
             >>> given = Given(Run(lr=0.1, batch_size=8), Run(lr=0.1, batch_size=64))
@@ -290,7 +291,7 @@ class Given:
         return unused
 
     def _text(self, name: str) -> str:
-        """Return what was given of a fact, before:after where it changed."""
+        """Return the value of a fact that was given, before:after where it changed."""
         sides = [getattr(run, name) for run in (self.before, self.after)]
         if all(side == _DEFAULTS[name] for side in sides):
             return ""
@@ -304,12 +305,12 @@ def _both(before: str, after: str) -> str:
 def _written(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    # Twelve digits: as it was typed, and no 0.30000000000000004.
+    # Twelve digits, for no 0.30000000000000004.
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 
 
 def _ends(schedule: Schedule) -> str:
-    """Return how a schedule of the decay is written, by both of its ends."""
+    """Return a schedule of the decay as text, with both of its ends."""
     if schedule.is_constant:
         return ""
     ends, peak = (schedule.start, schedule.final), schedule.peak

@@ -1,8 +1,8 @@
-"""Objectives that people write, each as a coefficient λ of ``mean loss + (λ/2) Σ w²``.
+"""Objectives in use, each as a coefficient λ of ``mean loss + (λ/2) Σ w²``.
 
 A convention is a record: how its number becomes the canonical λ, which facts of the
-run that needs, and over which layers it is spread. Everybody who writes a penalty
-means a number, a power of it, and a factor: ``λ = factor(run) · number ** power``.
+run that needs, and over which layers it is spread. Every penalty in use has the form
+``λ = factor(run) · number ** power``.
 """
 
 import math
@@ -15,7 +15,7 @@ from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
 from dwindle.plain import table_beside
 
-# The question's two readings, Neal's, and none of them.
+# None, the question's two readings, and Neal's.
 NORMALIZATIONS = ("none", "layer-mean", "global-mean", "fan-in")
 
 ALWAYS_ON = "Switch that other decay off first."
@@ -63,7 +63,7 @@ _SUMS = {
     "batch_size": "{name}: the losses of a minibatch of {batch_size} are summed.",
     "dataset_size": "{name}: the losses of all {dataset_size} examples are summed.",
 }
-# What to know about the loss, where that is more than its sum.
+# Remarks on the loss, where that is more than its sum.
 _NOTES = {
     "half-squared": "{name} has half the squared error; λ stands beside the whole one, "
     "as torch.nn.MSELoss has it.",
@@ -92,8 +92,8 @@ class Penalty:
     (:func:`layer_coefficients`); ``extra`` is a penalty that is always on.
     ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
     templates in which ``{x}`` is the number, and ``{loss}``, ``{over}`` and ``{times}``
-    are what a sum over the batch makes of a mean. ``loss_note`` is the name of what to
-    know about the loss, where that is more than its sum.
+    are what a sum over the batch makes of a mean. ``loss_note`` names a remark on the
+    loss, where that is more than its sum.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Penalty:
         return not self.over and self.normalization == "none" and not self.extra
 
     def note_on_loss(self, name: str, run: Run) -> str:
-        """Return what the number takes the loss to be, where it is no plain mean."""
+        """Return the loss that the number is meant for, where that is no plain mean."""
         note = _NOTES.get(self.loss_note) or _SUMS[self._over(run)]
         return note.format(
             name=name, batch_size=run.batch_size, dataset_size=run.dataset_size

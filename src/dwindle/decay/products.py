@@ -1,8 +1,8 @@
-"""Decay without memory: what steps leave that each multiply the weight by a number.
+"""Decay without memory: each step multiplies the weight by a number.
 
 A step multiplies it by ``1 - number * rate``, or divides it by ``1 + number * rate``;
-ASGD's rates fall by themselves. Everything is summed as logarithms, because a product
-of 1 - 1e-15 keeps no digit.
+ASGD's rates fall by themselves. Logarithms are summed, because a product of 1 - 1e-15
+keeps no digit.
 """
 
 import math
@@ -67,7 +67,7 @@ OVER = Step(
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """Step t multiplies the weight by what ``(number + extra) * rates[t]`` leaves.
+    """A decay whose step t acts by ``(number + extra) * rates[t]`` on the weight.
 
     Args:
         peak: Rate at the peak lr.
@@ -103,8 +103,8 @@ class Product:
             return self._less_extra(0.0)
         rates, most = self.rates(run, 0.0), self.step.most
         top = max(rates.listed) if rates.steps <= LONGEST_WALK else self.peak(run)
-        # The answer if all rates are alike; and below the second even one step of
-        # those that may take everything loses too much.
+        # Exact if all rates are equal; the second bound is what the largest rate alone
+        # would need.
         guess = self.step.product(e_folds / rates.steps) / rates.mean
         if most == 1:
             guess = min(guess, self.step.product(e_folds) / top)
@@ -123,7 +123,7 @@ class Product:
         return [self.step.shrink(total * rate) for rate in rates]
 
     def lost(self, total: float, run: Run) -> float:
-        """Return -ln of what steps leave none of which takes everything."""
+        """Return the e-folds of the run, where no step takes the whole weight."""
         rates = self.rates(run, total - self.extra)
         return rates.total(lambda rate: self.step.lost(total * rate))
 
@@ -134,14 +134,14 @@ class Product:
         return total - self.extra
 
 
-# Many questions are asked of one setting, and each answer walks through the run.
+# One setting is evaluated several times, each time over the whole run.
 @lru_cache(maxsize=256)
 def _left(product: Product, number: float, run: Run) -> Left:
-    # The length first: a remark says what each fact that is missing would add.
+    # The length first: where it is missing, the remark names it before the lr.
     total, steps = number + product.extra, run.total_steps
     if total * product.peak(run) < product.step.most:
         return Left(e_folds=product.lost(total, run))
-    if steps > LONGEST_SWING:  # too long to be walked
+    if steps > LONGEST_SWING:  # too long to compute each step
         checked_shrink(product.step.shrink(total * product.peak(run)))
     return left_by(product.shrinks(number, run))
 
@@ -152,15 +152,14 @@ def lr_of(run: Run) -> float:
 
 
 def rates_under(*, power: int, lr: bool) -> Callable[[Run, float], Rates]:
-    """Return the rates of a decay that follows the schedule m so often, m**power.
+    """Return the rates of a decay that follows a power of the lr's schedule, m**power.
 
-    They are times the peak lr, where the number is. A schedule of the decay itself
-    multiplies them.
+    They include the peak lr if ``lr``, and the schedule of the decay itself.
     """
     return lambda run, _: _rates(run, power, lr=lr)
 
 
-# A root is looked for at one run, a few times over all of its steps.
+# A search for a root evaluates one run several times, each time over all steps.
 @lru_cache(maxsize=2)
 def _rates(run: Run, power: int, *, lr: bool) -> Rates:
     if not lr:
@@ -182,7 +181,7 @@ def asgd_rates(run: Run, lambd: float) -> Rates:
 
     """
     first, *_ = lrs = _rates(run, 1, lr=True).stretches
-    # e_0 is the lr of the first step itself: no step stands before it.
+    # e_0 is the lr of the first step itself, which has none before it.
     parts = [Stretch(start=0, stop=1, at=lambda _: first.at(0))]
     for each in lrs:
 

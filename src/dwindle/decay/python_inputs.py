@@ -29,12 +29,12 @@ Facts = Mapping[str, Any]  # Any: the facts of a run have many types
 RunLike = Run | Facts
 
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
-# By these a text is a number, and the other argument is the knob: both orders are fine.
+# A text that starts so is a number, and the other argument is the knob.
 _NUMBER_STARTS = set("0123456789+-−.")
 _NUMBER_WORDS = {"inf", "nan"}
 
-# Options that make another rule of the same class, the one that wins first:
-# (option, value) to the variant, or to the letter that a library puts behind a name.
+# Options that change the rule of a class, the one that wins first: (option, value) to
+# the variant, or to the letter that a library appends to a name.
 _VARIANTS: Mapping[tuple[str, bool], str] = {
     ("decouple_lr", True): "decouple_lr",
     ("fixed_decay", True): "fixed_decay",
@@ -46,7 +46,7 @@ _VARIANTS: Mapping[tuple[str, bool], str] = {
     ("decouple_wd", True): "decouple_wd",
     ("weight_decouple", False): "coupled",
 }
-# An option of such a name bears on the decay, also one that nobody has met yet.
+# An option with such a name may change the decay, also one not known here.
 _BEARS = re.compile(r"decay|decoupl|(^|_)wd($|_)|prox|^lambd$")
 # Decays of something else than weights: of moments, or of the lr.
 _BEARS_NOT = {"momentum_decay", "lr_decay", "beta2_decay", "decay_rate"}
@@ -180,9 +180,9 @@ def runs_of_sides(
     if run_after is not None:
         return before, target.run(run_after), notes + target.overruled(run_after)
     if resolve_knob(source.knob).family is None:
-        # What names no optimizer has no lr either: there is one training.
+        # A source without an optimizer has no lr: both sides are one training.
         before = target.run(before)
-    # What was given belongs to the source; the live target has its own facts.
+    # Facts that were given are the source's; the live target has its own.
     given = run_of(run)
     after = replace(given, **target.facts)
     theirs = tuple(
@@ -260,8 +260,8 @@ def _unlike(rows: Sequence[Input]) -> UsageError:
         groups.append(f"group {number}: {row.knob} = {row.value}, {facts}")
     must = "All groups of an optimizer must be alike to be explained as one."
     remedy = (
-        'Ask about one of them, as in explain("torch.optim.AdamW", 0.1, '
-        'run={"lr": 1e-3}), or see all with dwindle.pytorch.audit.'
+        'Explain one of them, as explain("torch.optim.AdamW", 0.1, run={"lr": 1e-3}), '
+        "or see all with dwindle.pytorch.audit."
     )
     return UsageError(must, "; ".join(groups) or "no group", remedy)
 
@@ -270,7 +270,7 @@ def _of_group(
     plain: Knob, optimizer: object, group: Facts
 ) -> tuple[Knob, float, dict[str, Any]]:  # Any: as in Facts
     """Return the record that a group's options lead to, its number and its facts."""
-    # The record plain is that of the optimizer's class with its default options.
+    # ``plain`` is the record of the optimizer's class with its default options.
     knob = _variant(plain, optimizer, group)
     if knob.symbol not in group:
         must = f"A group of {knob.name} must have a {knob.symbol}."
@@ -287,7 +287,7 @@ def _of_group(
 
 def _variant(plain: Knob, optimizer: object, group: Facts) -> Knob:
     if plain.library == "unit_scaling":
-        # Its groups have a decay over each lr already: torch's own rule is left.
+        # Its groups hold a decay divided by the lr, so torch's own rule applies.
         return KNOBS["torch.optim.AdamW"]
     changed = dict(_changed(plain, optimizer, group))
     for (option, value), variant in _VARIANTS.items():
@@ -311,11 +311,11 @@ def _variant(plain: Knob, optimizer: object, group: Facts) -> Knob:
 def _changed(
     plain: Knob, optimizer: object, group: Facts
 ) -> Iterator[tuple[str, object]]:
-    """Yield the options that bear on the decay and are not what the class has."""
+    """Yield the options that change the decay and differ from the class's defaults."""
     family = family_of(plain)
     parameters = inspect.signature(type(optimizer).__init__).parameters
     defaults = getattr(optimizer, "defaults", {})
-    # A key of a group that the class has not put there is a label of the user's.
+    # A group's key that is no default of the class is a label of the user.
     own = {name: each for name, each in group.items() if name in defaults}
     for option, value in {**vars(optimizer), **own}.items():
         is_fall = family is not None and option in family.own_options
@@ -330,7 +330,7 @@ def _changed(
 
 
 def _peak(knob: Knob, optimizer: object, given: Facts) -> dict[str, Any]:
-    """Return the lr at its peak; a scheduler has written it beside that of now."""
+    """Return the peak lr, which a scheduler stores beside the current one."""
     # OneCycleLR writes max_lr with min_lr; elsewhere it is an option of the optimizer.
     is_cycle = "min_lr" in given or "decouple_lr" not in given
     names = ("lr", "initial_lr", *(["max_lr"] if is_cycle else []))

@@ -14,7 +14,7 @@ Clock = Literal["steps", "examples", "epochs", "tokens", "run"]
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 TIME_REMEDY = 'Write a number and a clock: "3 epochs", "2e9 tokens", "20% of the run".'
 
-# What a letter behind a number multiplies it by; a small m might be a thousandth.
+# Factors of suffixes; a small m is none, since it might be a thousandth.
 _SUFFIXES: Mapping[str, Fraction] = MappingProxyType(
     {
         "": Fraction(1),
@@ -25,18 +25,18 @@ _SUFFIXES: Mapping[str, Fraction] = MappingProxyType(
         "T": Fraction(10**12),
     }
 )
-# Digits with any commas and points; which of them is the decimal sign is read later.
+# Digits with commas and points, of which the decimal sign is found later.
 _ONE = re.compile(
     r"(?P<digits>[+-]?[\d.,_]+(?:[eE][+-]?\d+)?)\s*(?P<suffix>[%A-Za-z]?)"
 )
-# Four digits each: a power of larger ones would fill the memory.
+# At most four digits each: a power of larger ones would fill the memory.
 _POWER = re.compile(r"(?P<base>\d{1,4})\s*(?:\^|\*\*)\s*(?P<exponent>[+-]?\d{1,4})")
 # No leading zero: 0,001 is a decimal comma, and no thousand.
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?([eE][+-]?\d+)?")
 # Floats have no exponent beyond; a fraction of larger ones would fill the memory.
 _MOST_DIGITS = 400
 
-# One number before a clock; the letter must end a word: the M of "3 Minutes" does not.
+# One number before a clock. A suffix must end a word, as the M of "3 Minutes" does not.
 _SIMPLE = r"[+-]?(?:inf|[\d.,_]+(?:[eE][+-]?\d+)?)\s*(?:%|[kKMBbGT](?![A-Za-z])|)"
 _TIME = re.compile(
     rf"\s*(?P<number>{_SIMPLE}(?:\s*/\s*{_SIMPLE})?)\s*(?P<clock>[A-Za-z\s]*)"
@@ -55,7 +55,7 @@ _CLOCK_WORDS: Mapping[str, Clock] = MappingProxyType(
 
 
 def read_number(text: str) -> float | None:
-    """Return the number that a text is, or None if it is none.
+    """Return the number of a text, or None if it is no number.
 
     Plain decimals, exponents, fractions (``1/32768``), powers (``2**-15``), shares
     (``0.1%``), thousands with commas, and k, M, B or G, T behind the digits. The result
@@ -102,20 +102,20 @@ def _exact(text: str) -> Fraction | None:
 def number_of(
     name: str, value: object, *, must: str = "a number", remedy: str = ""
 ) -> float:
-    """Return a text, or a number of any kind (NumPy's, a Decimal), as a float."""
+    """Return a text, or any number (NumPy's, a Decimal), as a float."""
     remedy = remedy or f"Write {name}=1e-3."
     if isinstance(value, str):
         number = read_number(value)
         if number is None or math.isnan(number):
             raise RangeError(name, repr(value), must, remedy)
         return number
-    if isinstance(value, bool):  # a float to Python, and a slip where it was typed
+    if isinstance(value, bool):  # a number to Python, a mistake here
         raise RangeError(name, value, must, remedy)
     try:
-        return float(value)  # type: ignore[arg-type]  # TypeError is what we look for
+        return float(value)  # type: ignore[arg-type]  # TypeError is caught
     except (TypeError, ValueError, RuntimeError):  # torch's tensors of many numbers
         raise RangeError(name, repr(value), must, remedy) from None
-    except OverflowError:  # a whole number of more digits than any fact has
+    except OverflowError:  # a whole number beyond all floats
         got = "a whole number above 1.8e308"
         raise RangeError(name, got, "a finite number", remedy) from None
 
@@ -139,7 +139,7 @@ def numbers_of(
     must: str = "numbers with commas between them, or in a list",
     remedy: str = "",
 ) -> tuple[float, ...]:
-    """Return numbers that stand in a list, or in a text with commas between them.
+    """Return the numbers of a list, or of a text with commas between them.
 
     Example:
         >>> numbers_of("betas", "0.9,0.95")
@@ -150,13 +150,13 @@ def numbers_of(
     """
     parts = value.split(",") if isinstance(value, str) else value
     try:
-        return tuple(read(name, each) for each in parts)  # type: ignore[attr-defined]  # TypeError is what we look for
+        return tuple(read(name, each) for each in parts)  # type: ignore[attr-defined]  # TypeError is caught
     except (TypeError, RangeError):
         raise RangeError(name, repr(value), must, remedy) from None
 
 
 def clock_named(word: str) -> Clock:
-    """Return the clock of a word: ``epoch``, ``samples``, ``of the run``."""
+    """Return the clock of a name: ``epoch``, ``samples``, ``of the run``."""
     clock = _CLOCK_WORDS.get(" ".join(word.lower().split()))
     if clock is None:
         raise UnknownNameError.among("clock", word, CLOCKS, TIME_REMEDY)
@@ -207,7 +207,7 @@ def read_times(
 
 
 def how_it_was_read(name: str, text: str, number: float) -> str:
-    """Return a sentence on how a text was read; none where it looks like the number."""
+    """Return a sentence on how a text was read; empty where it is the number itself."""
     as_usual = {f"{number:.12g}", repr(number)}
     if text.strip() in as_usual:
         return ""
@@ -215,11 +215,11 @@ def how_it_was_read(name: str, text: str, number: float) -> str:
 
 
 class NotGiven:
-    """Marks a fact that nobody gave: where a library has a default, that is used."""
+    """Marks a fact that was not given; a library's default goes before its value."""
 
 
 class NumberNotGiven(NotGiven, float):
-    """A number to go on with where neither the user nor a library has one."""
+    """A number that is used where neither the user nor a library gives one."""
 
 
 class _PairNotGiven(NotGiven, tuple[float, float]):
@@ -228,7 +228,7 @@ class _PairNotGiven(NotGiven, tuple[float, float]):
     __slots__ = ()
 
 
-# They compute as numbers do, and ``isinstance`` shows that nobody gave them.
+# They compute as numbers do, and ``isinstance`` shows that they were not given.
 NO_MOMENTUM = NumberNotGiven(0.0)
 USUAL_BETAS = _PairNotGiven((0.9, 0.999))
 

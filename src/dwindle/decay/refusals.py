@@ -1,4 +1,4 @@
-"""Refusals: texts of ``refusals.toml`` by their names, filled in last."""
+"""Refusals: errors from the texts of ``refusals.toml``."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from dwindle.plain import table_beside
 
 
 def refusals_beside(module: str) -> Callable[..., RefusedError]:
-    """Return the function that makes errors of what stands beside a module."""
+    """Return the function that creates errors from the TOML table beside a module."""
     table = table_beside(module)
 
     def refused(name: str, case: str = "", /, **values: object) -> RefusedError:
-        """Return the error of a name: what was asked, why not, what to do instead."""
+        """Return the error of a name: the request, why not, and what to do instead."""
         texts = table[name]
         instead = texts["instead"][case] if case else texts["instead"]
         parts = (texts["asked"], texts["why"], instead)

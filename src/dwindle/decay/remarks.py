@@ -1,4 +1,4 @@
-"""Remarks beside a number: what to know before one believes it."""
+"""Remarks beside a number: what it depends on, and what it does not show."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +28,14 @@ from dwindle.decay.shapes import SHAPES
 from dwindle.plain import Plain, table_beside
 from dwindle.wording import listed
 
-# A schedule has one shape at every length: so many steps show a tenth of it.
+# A schedule has one shape at every length, so it is sampled at so many steps.
 _SAMPLED_STEPS = 1000
-# A decay fades where its last step has less than this of the peak.
+# A decay fades if its last step has less than this share of the peak.
 _FADED = 0.1
 # A share of the steps that is worth a sentence.
 _NOTABLE = 0.01
-# What makes the number mean something else stands before what it does to training, and
-# that before what is only not known; what changes no number stands last.
+# Remarks that change the meaning of the number first, then its effects on the training,
+# then what is not known; remarks that change no number are last.
 _ORDER = (
     *("no-optimizer", *(each.name for each in FAMILIES.values() if not each.decay)),
     *("impossible", "oscillation", "growth", "swing", "nothing-left"),
@@ -50,12 +50,12 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class Remark(Plain):
-    """One thing to know.
+    """A remark.
 
     Args:
-        code: What it is about, the same in every version.
-        seen: What is so, in a sentence or two.
-        advice: What to do about it, where there is something.
+        code: Its subject, the same in every version.
+        seen: What was found, in a sentence or two.
+        advice: What to do about it; may be empty.
 
     """
 
@@ -67,7 +67,7 @@ class Remark(Plain):
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """Both texts."""
         return f"{self.seen} {self.advice}" if self.advice else self.seen
 
     @classmethod
@@ -92,7 +92,7 @@ def by_importance(found: Iterable[Remark]) -> tuple[Remark, ...]:
 
 
 def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Remark]:
-    """Yield what the knob itself warns of."""
+    """Yield remarks on the knob itself."""
     name, family = knob.name, family_of(knob)
     if knob.options.dampening_is_flag and run.dampening:
         yield Remark.of("first-step", name=name)
@@ -127,7 +127,7 @@ def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
 
 
 def assumed_noise(knob: Knob, run: Run) -> Remark:
-    """Return what a rate by the gradients' size assumes."""
+    """Return the assumption of a rate by the gradients' size."""
     return Remark.of("approximate", name=knob.name, rms=run.gradient_rms)
 
 
@@ -139,12 +139,12 @@ def instead_of(knob: Knob) -> str:
 
 
 def for_gradient_rms(knob: Knob) -> str:
-    """Return which fact makes it a rate, where gradients alone divide the decay."""
+    """Return the fact that makes it a rate, where only gradients divide the decay."""
     return sentence("for-gradient-rms") if divides_by_gradients(knob) else ""
 
 
 def of_unused(facts: Mapping[str, str]) -> Iterator[Remark]:
-    """Yield one remark on all facts that change nothing; those of a reason together."""
+    """Yield one remark on all facts that change nothing, grouped by reason."""
     alike: dict[str, list[str]] = {}
     for fact, why in facts.items():
         alike.setdefault(why, []).append(fact)
@@ -154,7 +154,7 @@ def of_unused(facts: Mapping[str, str]) -> Iterator[Remark]:
 
 
 def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
-    """Return the equilibrium that depends on how noisy the gradients are."""
+    """Return the remark on an equilibrium in units of the gradient noise."""
     falls = not run.is_constant
     settle = "would settle, at the peak lr," if falls else "settle"
     end = ""
@@ -164,7 +164,7 @@ def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
 
 
 def of_short_run(kept: float, shrink: float) -> Remark:
-    """Return that a run ends before its weights settle."""
+    """Return the remark on a run that ends before its weights settle."""
     steps = -math.log(MOST_THAT_STAYS) / -math.log1p(-shrink)
     return Remark.of("short-run", kept=100 * kept, steps=steps)
 
@@ -176,7 +176,7 @@ def of_decay(
     run: Run,
     knob: Knob | None = None,
 ) -> Iterator[Remark]:
-    """Yield what the size of the decay warns of."""
+    """Yield remarks on the size of the decay."""
     yield from of_rounding(shrink, run, knob)
     share, epochs = average["run"], at_peak["epochs"]
     if share is not None and share > 1:
@@ -186,7 +186,7 @@ def of_decay(
 
 
 def of_run(e_folds: float | None, kept: float | None) -> Iterator[Remark]:
-    """Yield what the end of the run warns of."""
+    """Yield remarks on what the run leaves."""
     if kept is not None and kept < 0:
         yield Remark.of("swing")
     if e_folds is not None and e_folds < 0 and kept is not None:
@@ -195,7 +195,7 @@ def of_run(e_folds: float | None, kept: float | None) -> Iterator[Remark]:
         yield Remark.of("nothing-left")
 
 
-# By what rounding does to a step.
+# Codes by the effect of rounding.
 _ROUNDED: Mapping[Rounding, str] = {
     "dead": "dead-zone",
     "stalls": "stalls",
@@ -206,13 +206,13 @@ _ROUNDED: Mapping[Rounding, str] = {
 def of_rounding(
     shrink: float | None, run: Run, knob: Knob | None = None
 ) -> Iterator[Remark]:
-    """Yield what the number format of the weights does to a shrink per step."""
+    """Yield a remark if the number format of the weights rounds a shrink per step."""
     rounding = rounding_of(shrink, run.dtype) if shrink else "fine"
     if not shrink or rounding == "fine":
         return
     dead, kept = DEAD_BELOW[run.dtype], ""
-    # The count is of steps that multiply a weight by 1 - s, as torch's do; a wide
-    # format rounds another order of operations otherwise.
+    # The half-life is that of steps that multiply a weight by 1 - s, as torch's do; in
+    # a wide format another order of operations rounds differently.
     family = None if knob is None or knob.library != "torch" else family_of(knob)
     is_torch = family is not None and family.multiplies
     if rounding == "coarse" and (run.dtype in STALLING or is_torch):
@@ -223,7 +223,7 @@ def of_rounding(
 
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
-    """Yield what a falling lr, or a schedule of the decay itself, does to a decay."""
+    """Yield remarks on a decay that fades with the lr or by its own schedule."""
     power, own = course_of(knob).lr_power, _sampled(run.decay_schedule)
     sides = zip(_sampled(run.schedule), own, strict=True)
     decays = [m**power * k for m, k in sides]
@@ -243,13 +243,13 @@ def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
         yield Remark.of("late-dead-zone", dtype=run.dtype, **size)
 
 
-# A rescale draws two schedules some fifty times, and its time was nearly all theirs.
+# A rescale samples two schedules some fifty times, which took most of its time.
 @lru_cache(maxsize=8)
 def _sampled(schedule: Schedule) -> tuple[float, ...]:
     return tuple(schedule.multipliers(_SAMPLED_STEPS))
 
 
 def _last(schedule: Schedule) -> str:
-    """Return what a schedule ends at: what it heads for, or where its last step is."""
+    """Return the end of a schedule: its final value, or that of its last step."""
     heads_for = "final" in SHAPES[schedule.shape].reads and not schedule.gamma
     return f"{schedule.final:g}" if heads_for else f"{_sampled(schedule)[-1]:.2g}"

@@ -53,13 +53,13 @@ def rescale(  # noqa: PLR0913 facts by name
             is knob, value and facts.
         before: Facts of the training before the change, also as a mapping.
         after: Facts of the training after it.
-        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``, where the
-            facts do not tell.
+        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``; without
+            it, the regime is inferred from the facts.
         normalized: Whether the network has normalization layers.
 
     Returns:
-        The recommendation and every rule's answer, beside what happens if one changes
-        nothing.
+        The recommendation and every rule's answer, beside the effect of the unchanged
+        number.
 
     Raises:
         RangeError: If the value is impossible.
@@ -84,12 +84,12 @@ def rescale(  # noqa: PLR0913 facts by name
     before, after = given.run(before), given.run(run_of(facts_after(before, after)))
     setting = at_peak(read_setting(given.value, given.knob), before)
     before, after = runs_at_knobs((setting.knob, before), (setting.knob, after))
-    # First: a rule refuses a quantity that is 0, and says which.
+    # First: a rule refuses a quantity of 0 by its name.
     answers = tuple(_answer(rule, setting, before, after) for rule in RULES)
     recommendation = recommend(
         setting, before, after, regime=regime, normalized=normalized
     )
-    # Where nobody says so, only the lr tells of a fine-tune.
+    # Without a regime, a fine-tune is inferred from the lr alone.
     is_by_lr = regime is None and recommendation.kind_of_run == "fine-tuning"
     return Rescaling(
         knob=setting.knob.name,
@@ -164,7 +164,7 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
         why_not = "the knob is normalized by layer already"
     if why_not:
         return Prediction(factor=None, why_not=why_not)
-    # A name is module.Class:variant, and the papers name the class.
+    # A knob's name is module.Class:variant; papers name the class.
     optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
     family = knob.family or (OF_A_RATE if knob.is_rate else SGD).name
     if family_of(knob) is DECOUPLED and optimizer in rule.decoupled_optimizers:
@@ -184,10 +184,10 @@ def _attempted(
     # No round trip: what does not change keeps its last digit.
     if before == after:
         return setting.number, ""
-    # Both are products of powers, so 0 is none of them.
+    # Both are products of powers, and never 0.
     factor, shrink_factor = change.factor or 1.0, change.shrink_factor or 1.0
     try:
-        if rule.clock == "tokens":  # what neither run has is taken as 1, but not this
+        if rule.clock == "tokens":  # other facts that both runs lack count as 1
             after.require("tokens_per_example", rule.name)
         if rule.coordinate == "penalty":
             knob, number = setting.knob, setting.number
@@ -216,7 +216,7 @@ def _by_shrink(
     try:
         steps = HalfLife.from_steps(steps, clock=rule.clock, run=before).in_steps(after)
     except MissingFactError:
-        # What neither run has is taken as unchanged: the rule's powers are enough.
+        # A fact that both runs lack is taken as unchanged: the rule's powers suffice.
         steps /= factor
     there = 1 / steps if knob.timescale else shrink_from_half_life(steps)
     return number_from_shrink(knob, there, after)

@@ -26,29 +26,29 @@ from dwindle.wording import TERMINAL, Face, count, first_notes, number, time_cel
 
 # The first that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
-# Cautions on the facts themselves, which every answer depends on.
-_CAUTIONS_ON_FACTS = {"library-default", "unused-fact", "no-lr"}
+# Codes of cautions on the facts, which every answer depends on.
+_FACT_CODES = {"library-default", "unused-fact", "no-lr"}
 # Rules beside the answer: the two that fit the class best, and the number as it is.
 _MOST_RULES = 2
 _UNCHANGED = "unchanged"
 _LABELS = {_UNCHANGED: "λ unchanged"}
-# What a reason is about, where its name is not the word for it.
+# Names of quantities in a reason, where they differ from the field.
 _QUANTITIES = {"parameters": "weights"}
 _REGIMES = {
     "many-epochs-normalized": "data repeat {times} times",
     "many-epochs-plain": "data repeat {times} times",
     "single-pass": "data are seen once",
 }
-# How find and tune call what an experiment varies, where that differs.
+# Names of an experiment's quantities in find and tune, where they differ.
 _AXES = {"batch": "batch_size", "dataset": "dataset_size"}
-# By class: when it would be another answer, and how to say so.
+# By class: the condition of its answer, and the option that states it.
 _OTHERWISE = {
     "many-epochs-plain": ("plain and small", "normalized", "no"),
     "many-epochs-normalized": ("normalized", "normalized", "yes"),
     "single-pass": ("data are seen once", "regime", "single-pass"),
     "fine-tuning": ("it starts from trained weights", "regime", "fine-tuning"),
 }
-# Letters of a reason in a terminal of 80 columns, beside its label and two gaps.
+# Width of a reason in a terminal of 80 columns, beside its label and two gaps.
 _ROOM = 63
 
 
@@ -66,8 +66,8 @@ class RuleAnswer(Plain):
         evidence: What the rule was tested on.
         applies: Whether the rule is about this change and this kind of knob.
         why_not: Why it does not.
-        silent_on: What changed and is not in the rule.
-        measured: Whether its authors measured such a change, rather than argued it.
+        silent_on: Quantities that changed and are not in the rule.
+        measured: Whether its authors measured such a change, not only argued it.
         sentence: The rule in one sentence.
         source: Who published it.
 
@@ -99,7 +99,7 @@ class Rescaling(Shown, Plain):
         recommendation: What to type, how sure that is, and why.
         rules: Every rule's answer, in the order of the table.
         runs: The facts before and after.
-        notes: Facts that only one side has, or that a live optimizer has otherwise.
+        notes: Facts that one side lacks, or that a live optimizer contradicts.
 
     """
 
@@ -122,9 +122,7 @@ class Rescaling(Shown, Plain):
 
         """
         seen = (*self.before.warnings, *self.unchanged.warnings)
-        cautions = dict.fromkeys(
-            each.text for each in seen if each.code in _CAUTIONS_ON_FACTS
-        )
+        cautions = dict.fromkeys(each.text for each in seen if each.code in _FACT_CODES)
         notes = first_notes([*self.notes, *cautions], "--json or as_dict() has them")
         return Sheet(
             parts=(
@@ -151,7 +149,7 @@ class Rescaling(Shown, Plain):
         """Yield the answer, its reasons, and what would decide it."""
         there = self.recommendation
         if there.is_undecided:
-            # Measured, and yet so wide: too little, or with results that differ.
+            # Measured, but with a wide interval: too few or contradicting results.
             assumed = any(each.is_assumed for each in there.reasons)
             is_open = assumed or _is_of_recipes(there)
             who = "nobody has" if is_open else "too few have"
@@ -162,7 +160,7 @@ class Rescaling(Shown, Plain):
         if self.runs[0] != self.runs[1] and self.before.value:
             yield from ("", facts(self._rows(face), indent=2))
             if there.experiment:
-                # Recipes may do without; the number before is a value then.
+                # Recipes may decay nothing: then the number before is the value.
                 value = there.value or self.before.value
                 yield _command(there.experiment, self.knob, value)
 
@@ -202,7 +200,7 @@ class Rescaling(Shown, Plain):
     def _rows(self, face: Face) -> dict[str, Cell]:
         there, wanted = self.recommendation, self.recommendation.experiment
         candidates = " · ".join(
-            # Of a knob that is no coefficient, the same λ is another number.
+            # The same λ may be another number at a knob that is no coefficient.
             f"{_LABELS.get(each.rule, each.rule)} "
             f"{self._typed(_rounded(each.value, 2))}"
             for each in there.candidates
@@ -231,11 +229,11 @@ class Rescaling(Shown, Plain):
         return f"{there} (it was {was})" if there and was else there
 
     def _because(self) -> Cell:
-        """Return a line for each part of the change, its columns below each other."""
-        # A number that is no coefficient, as a half-life or C, goes another way.
+        """Return a line for each part of the change, in aligned columns."""
+        # A half-life or C moves in the opposite direction, so the subject is named.
         knob = KNOBS[self.knob]
         what = "decay of a step" if knob.is_rate else "value" if knob.family else "λ"
-        # Whole steps hardly ever make the same tokens: that is no change to speak of.
+        # Rounding to whole steps changes the tokens a little: no change to print.
         shown = [
             each
             for each in self.recommendation.reasons
@@ -249,7 +247,7 @@ class Rescaling(Shown, Plain):
         rows, counts = [row for *row, _ in cells], [records for *_, records in cells]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         if sum(widths) + max(map(len, counts)) > _ROOM:
-            # Folded at the edge of a terminal, no number would be beside its range.
+            # Two lines each: folding would separate a number from its range.
             lines = zip(rows, counts, strict=True)
             return tuple(
                 line
@@ -287,12 +285,12 @@ def _is_of_recipes(there: Recommendation) -> bool:
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    """Return a number with so many digits, above ten too: 24 is 20 in one digit."""
+    """Return a number in so many significant digits: 24 is 20 in one digit."""
     return None if value is None else float(f"{value:.{digits}g}")
 
 
 def _reason_cells(reason: Reason, what: str) -> tuple[str, str, str]:
-    """Return a part of the change, what it makes of a number, and who has seen it."""
+    """Return a part of the change, its factor, and the number of its records."""
     changed = f"{_QUANTITIES.get(reason.quantity, reason.quantity)} "
     changed += _times(reason.ratio)
     if reason.beside:
@@ -310,13 +308,13 @@ def _reason_cells(reason: Reason, what: str) -> tuple[str, str, str]:
 
 
 def _times(ratio: float) -> str:
-    """Return a ratio as people say it: ×8, ×1/3, ×0.45."""
+    """Return a ratio as text: ×8, ×1/3, ×0.45."""
     share = round(1 / ratio, 6)
     return f"×1/{share:g}" if share > 1 and share.is_integer() else f"×{number(ratio)}"
 
 
 def _command(wanted: Experiment, knob: str, value: float) -> Line:
-    """Return the line to paste; its decays lie around a value on a grid of two."""
+    """Return the command to paste, with decays around a value, a factor 2 apart."""
     axis = _AXES.get(wanted.quantity, wanted.quantity)
     low, high = map(number, (wanted.low, wanted.high))
     reach = 2.0 ** (wanted.decays // 2)
@@ -330,10 +328,10 @@ def _command(wanted: Experiment, knob: str, value: float) -> Line:
 
 
 def _whole_table(found: Rescaling) -> Iterator[Drawable | str]:
-    """Yield what changes, every rule's answer, and what it rests on."""
+    """Yield the changes, every rule's answer, and its evidence."""
     yield from ("", _heading("What changes"), facts(_changes(*found.runs), indent=2))
     yield from ("", _heading("What every rule leads to"), _answers(found))
-    # What rests on a measurement of such a change, not on argument.
+    # Rules whose authors measured such a change, and did not only argue it.
     measured: dict[str, Cell] = {
         each.rule: f"{number(each.value)}, {each.evidence}"
         for each in found.rules
@@ -412,7 +410,7 @@ def _answers(found: Rescaling) -> Table:
             *_effects(each, clock, with_penalty=has_penalty),
             (each.keeps, Styled(f"{each.evidence}{doubt}", "dim")),
         )
-        # What was measured first; the order of the table stays within both.
+        # Measured rules first, both parts in the order of the table.
         for each in sorted(found.rules, key=lambda answer: not answer.measured)
         for silent in [", ".join(each.silent_on).replace("_", " ")]
         for doubt in [f"; does not cover {silent}" if silent else ""]

@@ -1,6 +1,6 @@
 """Roles: what a layer uses its tensors for, and which of them decay, in any library.
 
-Rooms that read a model know its layers; what they conclude alike stands here.
+The part that does not depend on the layers of a library.
 """
 
 import re
@@ -20,13 +20,13 @@ STRONGEST: tuple[Role, ...] = (
 )
 # A position embedding or a class token: (1, length, width), the same for every sample.
 TOKEN_DIMENSIONS = 3
-# A hump of a class name: LlamaRMSNorm is Llama, RMS, Norm.
+# A part of a class name: LlamaRMSNorm is Llama, RMS, Norm.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NORM_WORDS = frozenset({"Norm", "norm", "Normalization"})
 
 
 def decaying_roles(*, embeddings: bool) -> frozenset[Role]:
-    """Return the roles that decay where nobody says it, with embeddings by choice."""
+    """Return the roles that decay by default, with or without embeddings."""
     own: tuple[Role, ...] = ("weight",)
     return frozenset((*own, "embedding", "token") if embeddings else own)
 
@@ -45,7 +45,7 @@ def wide(shape: Sequence[int]) -> int:
 def is_norm_by_name(classes: Iterable[type], shapes: Iterable[Sequence[int]]) -> bool:
     """Return whether a layer is a normalization, by the names of its classes.
 
-    One that keeps a matrix itself (``shapes``) is no such layer, under any name.
+    A layer with a matrix (``shapes``) is no normalization, under any name.
     """
     words = {word for cls in classes for word in _WORD.findall(cls.__name__)}
     return not words.isdisjoint(_NORM_WORDS) and all(wide(s) <= 1 for s in shapes)

@@ -16,7 +16,7 @@ from dwindle.decay.remarks import for_gradient_rms, instead_of
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RefusedError
 
-# What the two lines of a route repeat of what was given.
+# Given facts that the two lines of a route repeat.
 _OF_A_PENALTY = ("batch size", "dataset size", "units", "loss")
 _OF_A_RATE = (
     "batch size",
@@ -29,7 +29,7 @@ _OF_A_RATE = (
 
 
 def refusal(x: float, pair: Pair) -> RefusedError:
-    """Return the error for a number x at a knob that shares nothing with the other."""
+    """Return the error for a number x where the knobs have no common coordinate."""
     for knob, run in pair.sides:
         if has_no_rate(knob) and not decays_by_size(knob, run):
             return _no_rate(pair, knob)
@@ -42,7 +42,7 @@ def refusal(x: float, pair: Pair) -> RefusedError:
 def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
     family, instead = family_of(refusing), instead_of(refusing)
     if refusing == pair.source and has_shrink(pair.target):
-        # To name the target again would be no help: a first value of it is one.
+        # The usual remedy would name the target again; a first value of it helps more.
         first = f"A first value: dwindle suggest {pair.target.name}."
         instead = f"{for_gradient_rms(refusing)} {first}".lstrip()
     elif refusing == pair.source and refusing.penalty is not None:
@@ -80,7 +80,7 @@ def _momentum(given: Given) -> str:
 
 
 def _shown(x: float, source: Knob, run: Run) -> str:
-    """Return what the first half of the route gives, where it is one number."""
+    """Return the result of the first line of the route, if it is one number."""
     convention = penalty_convention_of(source)
     if convention is None or convention.normalization != "none":
         return ""

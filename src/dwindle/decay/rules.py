@@ -7,7 +7,7 @@ shrink is known, so a shrink rule also predicts λ when only the lr changes.
 Left out, because they are no power laws between runs: decay that follows the lr
 squared (a family, ``corrected``), decay ~ 1/t within a run, update-size matching across
 optimizers, factors found for one data set, and rules about β₂. Exponents are as
-published; ``evidence`` says on what, ``checked`` what of it was read for this table.
+published; ``evidence`` is what they were tested on, ``checked`` what was read.
 """
 
 import math
@@ -32,7 +32,7 @@ PRIMARY = (
     "tokens_per_example",
     "lr",
 )
-# What must stay for a derived quantity to stay.
+# Quantities that must be unchanged for a derived quantity to be unchanged.
 DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "weights": ("width", "depth"),
@@ -48,7 +48,7 @@ DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 QUANTITIES = (*PRIMARY, *DRIVERS)
-# What cannot be guessed from the name of a quantity.
+# How to give a quantity, where its name does not show it.
 HINTS = {"weights": "weights (give --parameters, or --units of every layer)"}
 # A published pair of lr and decay still counts as followed at a rounded lr.
 COMPANION_TOLERANCE = 0.1
@@ -63,15 +63,15 @@ Checked = Literal["primary text", "secondary text", "from memory"]
 class Rule:
     """How a decay should move with scale, as somebody published it.
 
-    ``exponents`` are over ``QUANTITIES``; an explicit 0 is a statement ("does not
-    enter"), an absent quantity is silence. ``lr_exponents`` is the lr that the rule
-    was published with: under another lr the rule does not apply. ``keeps`` names what
-    stays fixed, ``evidence`` what it was tested on. ``clock`` is set where it keeps the
-    half-life on that clock, exactly also where the last batch of an epoch is short.
+    ``exponents`` are over ``QUANTITIES``; an explicit 0 means that a quantity does not
+    matter, an absent one that the rule does not cover it. ``lr_exponents`` is the lr
+    that the rule was published with: under another lr it does not apply. ``keeps``
+    names what stays fixed, ``evidence`` what it was tested on. ``clock`` is set where
+    the rule keeps the half-life on that clock, exactly, also under short last batches.
     ``measured_over`` names the quantities whose change was measured, not argued, and
     ``measured_for`` the families, where not all of them were.
-    ``decoupled_optimizers`` names optimizers whose decoupled decay, times the lr, the
-    rule is as true of as of its families.
+    ``decoupled_optimizers`` names optimizers to whose decoupled decay, times the lr,
+    the rule applies too.
     ``checked`` is what was read for this record: the text, code or abstract itself, a
     text about it, or neither.
     """
@@ -94,8 +94,8 @@ class Rule:
     def covers(self, changed: frozenset[str]) -> bool:
         """Return whether any of these changes is in the rule.
 
-        The lr that a shrink rule knows about is not a reason of its own where
-        something else changed that is not in the rule.
+        A shrink rule covers a change of the lr, but only where nothing else changed:
+        beside a change that is not in the rule, that does not count.
         """
         only_lr = self.coordinate == "shrink" and changed == {"lr"}
         return only_lr or bool(changed & self.covered)
@@ -128,8 +128,8 @@ class Prediction:
     measured: bool = False
 
 
-# What the file calls families by. A penalty, or a prior, is a term of an objective, and
-# coupled knobs are that term; a shrink takes a known fraction off a weight in a step.
+# Sets of families by their names in the file. A penalty, or a prior, is a term of an
+# objective, as coupled knobs are; a shrink is a known fraction of a weight per step.
 _SETS = {
     "every penalty": [each.name for each in FAMILIES.values() if each.is_penalty],
     "every shrink": [each.name for each in FAMILIES.values() if each.has_half_life],
@@ -199,7 +199,7 @@ def predict(
         ... )
         Prediction(factor=2.0, why_not='', shrink_factor=2.0, silent_on=(), ...)
         >>> predict("fan", family="decoupled", before=small, after=large).why_not
-        'it says nothing about batch_size'
+        'it does not cover batch_size'
 
     """
     rule = resolve_rule(rule) if isinstance(rule, str) else rule
@@ -210,7 +210,7 @@ def predict(
     if why_not:
         return Prediction(factor=None, why_not=why_not)
     product = math.exp(_log_product(rule.exponents, ratios))
-    # Where the number is not multiplied by the lr, λ is the shrink itself.
+    # Where the optimizer does not multiply by the lr, λ is the shrink itself.
     record = FAMILIES.get(family)
     reads_lr = record is None or record.reads_lr
     through_lr = ratios.get("lr", 1.0) if reads_lr else 1.0
@@ -218,7 +218,7 @@ def predict(
     made = _changes_made(changed)
     reasons = set(made) - {"lr"}
     return Prediction(
-        # The shrink is lr · λ: what the lr gives already, λ need not give.
+        # The shrink is lr · λ, so λ changes by what the lr does not change.
         factor=product / through_lr if is_shrink else product,
         shrink_factor=product if is_shrink else product * through_lr,
         silent_on=tuple(name for name in made if name not in {*rule.covered, "lr"}),
@@ -236,7 +236,7 @@ def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
     for name, derive in _DERIVED.items():
         if any(name in side for side in sides):
             continue
-        # A factor that only one side has may have changed, so nothing follows.
+        # A factor given on one side only may have changed: nothing can be derived.
         one_sided = _given_on_one_side(*sides) & set(DRIVERS[name])
         derived = [derive(side) for side in sides]
         if all(derived) and not one_sided:
@@ -251,7 +251,7 @@ def _checked(scale: Scale) -> dict[str, float]:
         if not fits or isinstance(value, bool):
             must = f"a number above 0, from {_SMALLEST:g} to {_LARGEST:g}"
             raise RangeError(name, value, must)
-    # No hidden layer has no power law; the number of weights still has the change.
+    # A depth of 0 has no power law; the number of weights still shows the change.
     return {name: float(value) for name, value in scale.items() if value}
 
 
@@ -312,7 +312,7 @@ def _why_not(
     if unknown:
         return f"it needs {_listed(unknown)} before and after"
     if changed and not rule.covers(changed):
-        return f"it says nothing about {_listed(_changes_made(changed))}"
+        return f"it does not cover {_listed(_changes_made(changed))}"
     return _companion_missed(rule, ratios)
 
 

@@ -26,9 +26,9 @@ from dwindle.decay.read_numbers import (
 from dwindle.decay.schedules import PARAMETERS, Schedule
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
-_NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
+_NO_SCHEDULE = Schedule()  # constant; its identity marks a schedule that is not given
 
-# How the losses of a batch become one: a sum makes gradients as large as the batch.
+# Reduction of the losses of a batch: a sum multiplies gradients by the batch size.
 _LOSSES = ("mean", "sum")
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",
@@ -37,7 +37,7 @@ _OPTIONS: Mapping[str, str] = {
 
 
 def nesterov_needs_momentum(momentum: float, dampening: float = 0.0) -> RangeError:
-    """Return the error for Nesterov's where momentum is absent or dampened."""
+    """Return the error for Nesterov's momentum that is 0 or dampened."""
     if dampening:
         must = "0 beside nesterov (torch.optim.SGD insists)"
         remedy = "Leave dampening out, or nesterov."
@@ -49,17 +49,16 @@ def nesterov_needs_momentum(momentum: float, dampening: float = 0.0) -> RangeErr
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The facts of a training; what is not known stays None.
+    """The facts of a training; an unknown one is None.
 
     A formula that needs a fact that is None raises an error that names both. A number
-    may come as text, as YAML has 1e-3; ``read_as`` is then how it was read. Of
-    momentum, dampening, nesterov and betas, what is not given is the default of the
-    optimizer's own library.
+    may be a text, as 1e-3 from YAML; ``read_as`` then has how it was read. Defaults of
+    momentum, dampening, nesterov and betas are those of the optimizer's own library.
 
     Args:
         lr: Peak learning rate, 0 or more; or the lr of every step, or of every epoch,
             in a list.
-        schedule: How the lr goes over the run; or only its shape, ``"cosine"``.
+        schedule: Course of the lr over the run; or only its shape, ``"cosine"``.
         momentum: Momentum of SGD, in [0, 1).
         dampening: Dampening of SGD's momentum, in [0, 1).
         nesterov: Whether the momentum is Nesterov's, as torch.optim.SGD has it.
@@ -77,8 +76,8 @@ class Run:
             ``torch.bfloat16``.
         gradient_rms: Root mean square of one weight's gradient in a step, noise
             included; Adam's state has it as the root of ``exp_avg_sq``.
-        decay_schedule: How the decay goes over the run by itself, as a multiple of the
-            number that is typed: ``"cosine from 10%"``, ``"linear to 0"``.
+        decay_schedule: The decay's own course over the run, as a multiple of the number
+            that is typed: ``"cosine from 10%"``, ``"linear to 0"``.
         loss: ``"mean"`` over the examples of a batch, or their ``"sum"``.
 
     Raises:
@@ -143,8 +142,8 @@ class Run:
                 self._set(name, timed)
 
     def _read_lrs(self) -> tuple[float, ...]:
-        """Read a list of lrs as a schedule and its peak; of one lr there is none."""
-        given: Any = self.lr  # Any: what a caller gives may be anything
+        """Read a list of lrs as a schedule and its peak; return the list, if any."""
+        given: Any = self.lr  # Any: callers may give anything
         is_text = isinstance(given, str) and "," in given
         if not (isinstance(given, list | tuple) or is_text) or (
             is_text and read_number(given) is not None
@@ -187,7 +186,7 @@ class Run:
                 raise RangeError(name, repr(given), must, remedy)
 
     def _read_lr_of_ends(self) -> None:
-        """Take the peak of a schedule whose ends are lrs, and not shares of one."""
+        """Take the lr from a schedule whose ends are lrs, not shares of the peak."""
         peak, lr = self.schedule.peak, self.lr
         if peak is None:
             return
@@ -200,23 +199,23 @@ class Run:
         self._set("schedule", replace(self.schedule, peak=None))
 
     def _read_numbers(self) -> None:
-        """Read the numbers that came as text, as YAML has 1e-3, and note how."""
+        """Read numbers given as text, as 1e-3 from YAML, and note how each was read."""
         understood = []
         for name, within in _RANGES.items():
             given = getattr(self, name)
-            # A float stays what it is: a batch may be 12.5 examples on average.
+            # A float is not converted: a batch may be 12.5 examples on average.
             is_one = within.read in (number_of, whole_of)
             if given is None or isinstance(given, float if is_one else NotGiven):
                 continue
             found = within.read(name, given)  # refuses what no float can hold
-            # A list becomes a tuple, for a run is a key of the caches.
+            # A list becomes a tuple, since runs are keys of caches.
             self._set(name, given if isinstance(given, int) else found)
             if isinstance(given, str) and isinstance(found, int | float):
                 understood.append(how_it_was_read(name, given, found))
         self._set("read_as", tuple(filter(None, understood)))
 
     def is_given(self, fact: str) -> bool:
-        """Return whether somebody gave the fact, also with the value of a default.
+        """Return whether the fact was given, even if with the default value.
 
         Example:
             >>> Run(momentum=0.0).is_given("momentum"), Run().is_given("momentum")
@@ -237,7 +236,7 @@ class Run:
             )
             must = f"at most dataset_size, {data}"
             raise RangeError("batch_size", batch, must, remedy)
-        # A momentum that nobody gave may be one that the library has by default.
+        # Without a given momentum the library's default holds, which may be above 0.
         without = self.is_given("momentum") and self.momentum == 0
         if self.nesterov and (without or self.dampening != 0):
             raise nesterov_needs_momentum(self.momentum, self.dampening)
@@ -253,7 +252,7 @@ class Run:
                 raise RangeError(name, getattr(self, name), must, f"Leave {name} out.")
 
     def _of_units(self) -> dict[str, int]:
-        """Width, depth and weights as the layer sizes give them; uneven is no width."""
+        """Return width (if all are equal), depth and weights of the layer sizes."""
         if self.units is None:
             return {}
         hidden = self.units[1:-1]
@@ -274,7 +273,7 @@ class Run:
 
         Args:
             fact: Name of a field with one number, or ``weights``.
-            needed_for: The formula that needs it, to start a sentence with.
+            needed_for: The formula that needs it, as the subject of a sentence.
 
         Raises:
             MissingFactError: If the fact was not given.
@@ -349,9 +348,9 @@ class Run:
         return self.schedule.rates(self.total_steps)
 
     def decay_rates(self, lr_power: int) -> Rates:
-        """Return what a decay at every step is over its peak, at any length.
+        """Return the decay at every step over its peak, at any length.
 
-        That is a power of the schedule's multiplier, times that of the decay's own.
+        That is a power of the lr's multiplier, times that of the decay's own schedule.
         """
         steps = self.total_steps
         own = self.decay_schedule.rates(steps)
@@ -368,7 +367,7 @@ class Run:
         return self.schedule.is_constant and self.decay_schedule.is_constant
 
     def quantities(self) -> dict[str, float]:
-        """Return the known quantities of scale, those that follow from others too.
+        """Return the quantities of scale that are known or follow from others.
 
         Returns:
             Any of width, depth, weights, batch_size, dataset_size, epochs, steps, lr,
@@ -406,7 +405,7 @@ class Run:
         }
 
 
-# The fields that are numbers: those of a schedule are read where it is made.
+# The fields that are numbers; parameters of a schedule are read by Schedule.
 _RANGES = MappingProxyType(
     {
         each.name: within
@@ -427,7 +426,7 @@ class RunFacts(TypedDict, total=False):
 
 
 def run_with(run: Run | None, **facts: Unpack[RunFacts]) -> Run:
-    """Return a run with some facts that were given beside it; they count more.
+    """Return a run with some facts replaced by those given beside it.
 
     Example:
         >>> run_with(Run(steps=100), batch_size=32).quantities()
@@ -442,7 +441,7 @@ def run_with(run: Run | None, **facts: Unpack[RunFacts]) -> Run:
 
 
 def _steps_per_example(run: Run) -> float:
-    # A batch that was counted in tokens has an unknown number of examples.
+    # A batch counted in tokens has an unknown number of examples.
     if run.tokens_per_example is ONE_TOKEN and run.dataset_size is None:
         option = "--batch-size with --tokens-per-example, for --batch-tokens"
         raise MissingFactError("batch_size", "A half-life in examples", option)
@@ -465,7 +464,7 @@ _STEPS_PER: Mapping[Clock, Callable[[Run], float]] = MappingProxyType(
 )
 
 
-# No rule covers these, but half-life and e-folds may move with them; by their names.
+# Facts by name that no rule covers, though half-life and e-folds may depend on them.
 FACTS_BESIDE_SCALE: Mapping[str, Callable[[Run], object]] = MappingProxyType(
     {
         "momentum": lambda run: run.momentum,

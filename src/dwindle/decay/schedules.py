@@ -27,15 +27,15 @@ _BOTH_ENDS = (
     'Write both ends, "cosine from 0.04 to 0.4"; or shares of the peak: '
     '"cosine from 10%", "linear to 0".'
 )
-# More numbers of a list than these say nothing in a sentence.
+# A longer list is shortened in a sentence.
 _FEW = 6
-# "cosine from 10% to 0", as a person says it.
+# For example "cosine from 10% to 0".
 _ENDS = re.compile(
     r"(?P<shape>[\w-]+)(\s+from\s+(?P<start>\S+))?(\s+to\s+(?P<final>\S+))?"
 )
 
 
-# Equal to numbers, and known as nobody's: a shape may begin and end otherwise.
+# Defaults that are known as not given: a shape may have others.
 _FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(NumberNotGiven, (1.0, 0.0, 0.2))
 
 
@@ -56,7 +56,7 @@ class Schedule:
             library than torch begins at 0 or higher: step t is then at
             ``start + (1 − start) t/W``.
         start: Fraction of the peak that it begins with, in [0, 1].
-        final: Fraction of the peak that a falling schedule heads for, in [0, 1].
+        final: Fraction of the peak that a falling schedule tends to, in [0, 1].
         decay_share: Share of all steps in which ``wsd`` and its like fall, in (0, 1].
         power: Of ``polynomial``, above 0.
         gamma: What ``step``, ``multistep`` and ``exponential`` multiply by, in (0, 1].
@@ -66,8 +66,8 @@ class Schedule:
         milestones: Where ``multistep`` falls: shares, or "30,60,80 epochs".
         lrs: Every lr of ``listed``, spread evenly over the run.
         cycled_momentum: Momentum of ``one-cycle`` at the peak and at both ends.
-        peak: What the multiple 1 is, where both ends were written as what they are and
-            not as shares: 0.4 for ``"cosine from 0.04 to 0.4"``.
+        peak: The value of a multiple of 1, where both ends were given as values and not
+            as shares: 0.4 for ``"cosine from 0.04 to 0.4"``.
 
     Raises:
         UnknownNameError: If there is no such shape.
@@ -98,7 +98,7 @@ class Schedule:
     milestones: tuple[float, ...] | None = None
     lrs: tuple[float, ...] | None = None
     cycled_momentum: tuple[float, float] | None = None
-    # No part of its course: two of one shape are equal.
+    # Not compared: schedules of one course are equal.
     peak: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -113,8 +113,8 @@ class Schedule:
         self._refuse_contradictions(record)
 
     def _read_shape(self) -> None:
-        """Read a name, and the ends where they stand behind it."""
-        given = str(self.shape)  # a file may have anything here
+        """Read the name of the shape, and the ends if they follow it."""
+        given = str(self.shape)  # a file may have any value here
         match = _ENDS.fullmatch(given.strip().casefold())
         shape = (match["shape"] if match else given).replace("_", "-")
         record = SHAPES.get(shape) or ELSEWHERE.get(shape)
@@ -127,20 +127,20 @@ class Schedule:
         object.__setattr__(self, "shape", record.name)
 
     def _read_ends(self, **texts: str | None) -> dict[str, float]:
-        """Return both ends as shares of the peak, and the peak where it was written."""
+        """Return both ends as shares of the peak, and the peak if ends are values."""
         given = {name: text for name, text in texts.items() if text is not None}
         ends = {name: read_number(text) or 0.0 for name, text in given.items()}
         for name, text in given.items():
             if read_number(text) is None or not 0 <= ends[name] < math.inf:
                 raise RangeError(name, repr(text), "a number of at least 0", _BOTH_ENDS)
-        # 0.04 is no share: those are in percent, fractions, or the whole and nothing.
+        # 0.04 is a value: shares are percentages, fractions, 0 or 1.
         plain = {
             name: end
             for name, end in ends.items()
             if end not in {0, 1} and not set(given[name]) & set("%/")
         }
         if not plain:
-            # What begins low goes up to the peak.
+            # A schedule that begins low rises to the peak.
             return {"final": 1.0, **ends} if "start" in ends else ends
         if len(ends) < len(texts) or len(plain) + (0 in ends.values()) < len(texts):
             name, end = next(iter(plain.items()))
@@ -150,7 +150,7 @@ class Schedule:
         return {**{name: end / peak for name, end in ends.items()}, "peak": peak}
 
     def ends_of(self, peak: float | None) -> str:
-        """Return shape and ends with the numbers that they are; empty without ends.
+        """Return shape and ends as values; empty without ends.
 
         Example:
             >>> Schedule(shape="cosine from 10%").ends_of(0.4)
@@ -163,7 +163,7 @@ class Schedule:
         return f"{self.shape} from {start} to {final}"
 
     def _read(self, name: str, within: NumberRange, record: Shape) -> None:
-        """Read one parameter, check it, or take the default of the shape."""
+        """Read and check one parameter, or take the default of the shape."""
         given = getattr(self, name)
         if given is None or isinstance(given, NotGiven):
             default = record.reads.get(name, given)
@@ -175,7 +175,7 @@ class Schedule:
         object.__setattr__(self, name, found)
         if not isinstance(found, str) and not within.holds(found):
             raise RangeError(name, given, within.must, remedy)
-        # Older facts may stand beside any shape; a new one would be dropped silently.
+        # Other facts may stand beside any shape; these would be ignored silently.
         neutral = next(each.default for each in fields(Schedule) if each.name == name)
         if name == "warmup_start":
             if record.rises:
@@ -189,7 +189,7 @@ class Schedule:
             raise RangeError(name, given, must, remedy)
 
     def _refuse_contradictions(self, record: Shape) -> None:
-        # Shares that are written as decimals may add up to 1 and a rounding error.
+        # Decimal shares may add up to 1 plus a rounding error.
         falls_last = "decay_share" in record.reads and not self.counted
         if falls_last and self.warmup + self.decay_share > 1 + 1e-12:
             room = (
@@ -211,7 +211,7 @@ class Schedule:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """Parameters that are still texts, which count steps or epochs."""
+        """Parameters that are still texts and count steps or epochs."""
         return tuple(
             name for name in PARAMETERS if isinstance(getattr(self, name), str)
         )
@@ -256,7 +256,7 @@ class Schedule:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of what is not as a shape has it by itself; a constant has none."""
+        """Names of the parameters that differ from the defaults of the shape."""
         usual = {each.name: each.default for each in fields(self) if each.compare}
         usual |= SHAPES[self.shape].reads
         return tuple(
@@ -265,7 +265,7 @@ class Schedule:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Names of what was given, and what the shape does not read."""
+        """Names of parameters that were given and that the shape does not read."""
         reads = {"warmup", *SHAPES[self.shape].reads}
         given = {name: getattr(self, name) for name in PARAMETERS if name not in reads}
         return tuple(k for k, v in given.items() if not isinstance(v, NotGiven | None))
@@ -312,7 +312,7 @@ class Schedule:
             return self.timed(lambda _: 1.0, steps=steps).rates(steps)
         record = SHAPES[self.shape]
         peak = 0 if record.rises else round(self.warmup * steps)
-        # From above 0, so that no step is wasted; ``peak`` is the first step at 1.
+        # The first lr is above 0; ``peak`` is the first step at 1.
         low = self.warmup_start
         rise = Stretch(
             start=0,
@@ -331,7 +331,7 @@ class Schedule:
         return Numbers(**{name: x for name, x in found.items() if x is not None})
 
     def momentum_at(self, multiplier: float) -> float | None:
-        """Return the momentum at a multiplier of the fall, where it moves too.
+        """Return the momentum at a multiplier of the fall, or None if it is constant.
 
         Example:
             >>> cycle = Schedule(shape="one-cycle", final=0.0)
@@ -346,11 +346,11 @@ class Schedule:
         return most - (most - least) * max(multiplier - end, 0.0) / (1 - end)
 
     def momenta(self, steps: int) -> Rates | None:
-        """Return the momentum of every step where the schedule moves it too."""
+        """Return the momentum of every step, or None if it is constant."""
         if self.cycled_momentum is None:
             return None
         least, most = self.cycled_momentum
-        # It goes as the lr does, from nothing to the peak and back, upside down.
+        # It falls as the lr rises from 0 to the peak, and rises as the lr falls.
         numbers = replace(self._numbers(), start=0.0, final=0.0)
         way = SHAPES[self.shape].stretches(numbers, 0, steps)
         rates = Rates(tuple(each for each in way if each.steps > 0))

@@ -1,4 +1,4 @@
-"""A setting is a knob with its number, read from what somebody typed."""
+"""A setting: a knob with its number, read from what a user typed."""
 
 import math
 from collections.abc import Callable
@@ -53,9 +53,9 @@ def read_setting(value: Value, knob_name: str) -> Setting:
 def at_peak(setting: Setting, run: Run) -> Setting:
     """Return a setting with the larger end of its decay's schedule as the number.
 
-    Of ``"cosine from 0.04 to 0.4"`` people type the first number, or the last. Where
-    the ends are shares, the number is the peak already; and a half-life is that at the
-    peak, of which the ends only give the shares.
+    Of ``"cosine from 0.04 to 0.4"`` the number may be the first or the last. Where the
+    ends are shares, the number is the peak already; a half-life is always that at the
+    peak.
 
     Example:
         >>> run = Run(decay_schedule="cosine from 0.04 to 0.4")
@@ -68,7 +68,7 @@ def at_peak(setting: Setting, run: Run) -> Setting:
     if peak is None or setting.knob.is_rate:
         return setting
     ends = (schedule.start * peak, schedule.final * peak)
-    # A share is rounded, and times its peak once more.
+    # Shares are rounded, and their products with the peak again.
     if any(math.isclose(setting.number, end, rel_tol=1e-9) for end in ends):
         return Setting(setting.knob, peak)
     typed, knob = f"{setting.number:g}", setting.knob.name
@@ -78,10 +78,10 @@ def at_peak(setting: Setting, run: Run) -> Setting:
 
 
 def target_knob(name: str, run: Run, *, source: Knob | None = None) -> Knob:
-    """Find the knob to convert to; a bare half-life gets the best clock that is known.
+    """Find the knob to convert to; a bare half-life gets a clock.
 
-    That is epochs where an epoch is known, else steps. A name that several libraries
-    have is that of the source's own, where it has one.
+    That is epochs where an epoch is known, else steps. Of a name that several libraries
+    have, the one in the library of the source is meant.
     """
     knob = resolve_knob(name, beside=source)
     if not knob.wants_clock:
@@ -95,13 +95,13 @@ def _clocked(clock: Clock) -> Knob:
 
 
 def _range_of(knob: Knob) -> tuple[str, Callable[[float], bool]]:
-    """Return what the number of a knob must be, in words and as a check."""
+    """Return the range of a knob's number, as text and as a check."""
     convention = penalty_convention_of(knob)
     if knob.clock is not None:
         return "above 0", lambda number: number > 0
     if knob.is_rate:
         return "a fraction of the weight in [0, 1)", lambda number: 0 <= number < 1
-    # The width of a prior: the formula divides by it, so 0 is none.
+    # The formula divides by the width of a prior, so 0 is invalid.
     if convention is not None and convention.power < 0:
         return "a finite number above 0", lambda number: 0 < number < math.inf
     return "a finite number, 0 or more", lambda number: 0 <= number < math.inf

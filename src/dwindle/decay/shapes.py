@@ -1,4 +1,4 @@
-"""Shapes of schedules: what an lr does after its warm-up, a record for each."""
+"""Shapes of schedules: the course of an lr after its warm-up, a record for each."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ from dwindle.decay.long_runs import SHORTEST_PART, Stretch
 from dwindle.errors import RangeError
 from dwindle.plain import table_beside
 
-# A share times the steps of a run, which is a whole number but for its last digits.
+# Rounding error of a share times steps that should be a whole number.
 _WHOLE = 1e-6
 _HALF = 0.5
-# Each part of a schedule is summed by itself, and a command has 0.3 seconds.
+# Each part of a schedule is summed separately, and a command has 0.3 seconds.
 _MOST_PARTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Parameters of a schedule, times as shares of the run; 0 is one that it lacks."""
+    """Parameters of a schedule, times as shares of the run; 0 is a missing one."""
 
     warmup: float = 0.0
     warmup_start: float = 0.0
@@ -42,7 +42,7 @@ Stretches = Callable[[Numbers, int, int], Iterable[Stretch]]
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What an lr does after its warm-up: a record of ``shapes.toml``.
+    """The course of an lr after its warm-up: a record of ``shapes.toml``.
 
     Args:
         name: Key in :data:`SHAPES`.
@@ -52,10 +52,10 @@ class Shape:
             the warm-up, and of the steps of the run.
         reads: Parameters besides the warm-up, with their defaults; None is none.
         needs: Of each group of parameters, at least one must be given.
-        also: Names of other tools, in small letters with dashes.
-        rises: Whether it rises by itself, so that no other warm-up stands before it.
+        also: Names in other tools, in lower case with dashes.
+        rises: Whether it has a rise, so that no other warm-up precedes it.
         returns: Whether it falls to ``start`` before it goes to its end.
-        source: Whose it is, where it is somebody's.
+        source: Its publication or code, if any.
 
     """
 
@@ -75,7 +75,7 @@ def _constant(_: Numbers, first: int, steps: int) -> list[Stretch]:
 
 
 def _fall(ease: Callable[[float, Numbers], float]) -> Callable[..., list[Stretch]]:
-    """Return the stretches of a way from ``start`` to ``final``."""
+    """Return the stretches of a course from ``start`` to ``final``."""
     # The step after the last one would be at `final`, as in torch and transformers.
 
     def stretches(of: Numbers, first: int, steps: int) -> list[Stretch]:
@@ -95,11 +95,11 @@ def _half_wave(share: float) -> float:
 
 
 def _wsd(ease: Callable[[float], float]) -> Callable[..., list[Stretch]]:
-    """Return the stretches of a peak that is kept, with a fall at the end."""
+    """Return the stretches of a constant peak with a fall at the end."""
     fall = _fall(lambda share, _: ease(share))
 
     def stretches(of: Numbers, first: int, steps: int) -> list[Stretch]:
-        # Rounding both shares may take one step more than there is.
+        # Both rounded shares together may have one step more than the run.
         kept = steps - min(round(of.decay_share * steps), steps - first)
         return _constant(of, first, kept) + fall(of, kept, steps)
 
@@ -158,7 +158,7 @@ def _restarts(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
         def at(step: float, begin: float = begin, period: float = period) -> float:
             return of.final + swing * _half_wave((step - begin) / period)
 
-        # A growth may take the end beyond all floats.
+        # With a growth the end may overflow.
         stop = steps if end >= steps else math.ceil(end - _WHOLE)
         yield Stretch(start=math.ceil(begin - _WHOLE), stop=stop, at=at)
         begin, period = end, period * of.growth
@@ -172,7 +172,7 @@ def _inverse_power(of: Numbers, first: int, steps: int) -> list[Stretch]:
 
     if not of.final:
         return [Stretch(start=first, stop=steps, at=at)]
-    # At the floor the function has a kink: there one stretch ends.
+    # The function has a kink where it reaches the floor: there one stretch ends.
     reach = timescale * (of.final ** (-1 / of.power) - 1)
     floor = steps if first + reach >= steps else first + math.ceil(reach)
     level = Stretch(start=floor, stop=steps, at=lambda _: of.final)
@@ -189,10 +189,10 @@ def _cycle(
     levels: Sequence[float],
     ease: Callable[[float], float] = _half_wave,
 ) -> Iterator[Stretch]:
-    """Yield ways from level to level, at the steps at which torch has them.
+    """Yield phases from level to level, with the ends that torch's OneCycleLR has.
 
     The first ends at step ``warmup·steps − 1``, which may lie between two steps, a
-    second of three as many steps and one later, and the last with the run.
+    second of three at ``2·warmup·steps − 2``, and the last with the run.
     """
     rise = _count(of.warmup, steps)
     turns = (*(rise - 1, 2 * rise - 2)[: len(levels) - 2], steps - 1)
@@ -217,7 +217,7 @@ def _cycle(
 def _one_cycle(
     *, three_phases: bool = False, ease: Callable[[float], float] = _half_wave
 ) -> Callable[..., Iterator[Stretch]]:
-    """Return the stretches of a cycle, as the two options of OneCycleLR have it."""
+    """Return the stretches of a cycle with the two options of OneCycleLR."""
 
     def stretches(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
         if three_phases and of.warmup > _HALF:
@@ -235,7 +235,7 @@ def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
     def at(step: float) -> float:
         return rows[min(max(int(step * count // steps), 0), count - 1)] / peak
 
-    # Rows are no smooth function: each that is long is one, short ones are walked.
+    # Each long row is a stretch; short rows share stretches that are summed by step.
     parts = count if steps > count * SHORTEST_PART else -(-steps // SHORTEST_PART)
     # The first step of row n is the first with n·steps/count behind it.
     stops = (-(-number * steps // parts) for number in range(parts + 1))

@@ -1,4 +1,4 @@
-"""Strength: what a decay does to a weight over a run, in a line of plain words."""
+"""Strength: what a decay does to a weight over a run, in one line."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from dwindle.decay.families import FAMILIES
 from dwindle.wording import number, percent, time_on
 
-# The first that is known says when a weight has halved: epochs are what most people
-# count in, tokens what language models are trained by.
+# The half-life is given on the first clock that is known: most people count in epochs,
+# and trainers of language models in tokens.
 _CLOCKS = ("epochs", "tokens", "run")
-# From two halvings on a half-life says more than a share: "removes 75%" and "removes
-# 99.99%" look alike.
+# From two halvings on a half-life shows more than a share: "removes 75%" and "removes
+# 99.99%" are hard to tell apart.
 _HALVINGS = 2
 
 
@@ -36,8 +36,8 @@ STRENGTHS = (
     # The longest of 16 published optima of repeated text is 123 (arXiv 2509.14786).
     Strength("very strong", 100.0, "weights remember a hundredth of the run"),
 )
-_WHY = "the first note says why"
-# By the code of a remark: where it is so, no share and no half-life are to be had.
+_WHY = "see the first note"
+# By the code of a remark: the summary where there is no share and no half-life.
 _INSTEAD: Mapping[str, str] = {
     "dead-zone": "is rounded away at every step: nothing",
     "stalls": "stops before a weight has halved: smaller steps are rounded away",
@@ -57,7 +57,7 @@ _INSTEAD: Mapping[str, str] = {
 
 
 def strength_of(e_folds: float) -> str:
-    """Return the word for a total decay."""
+    """Return the degree of a total decay."""
     return next(each.name for each in reversed(STRENGTHS) if e_folds >= each.least)
 
 
@@ -86,7 +86,7 @@ def decay_summary(
 
     """
     known = {clock: time for clock, time in half_life.items() if time is not None}
-    # What the facts make too small or too large may be another number than this.
+    # The number that is too small or too large may be another than the half-life.
     codes = set(codes) - ({"impossible"} if known else set())
     instead = next((text for code, text in _INSTEAD.items() if code in codes), "")
     if "no-decay" in codes or ("no-lr" in codes and not known):
@@ -104,7 +104,7 @@ def decay_summary(
         degree = (
             f": {strength}"
             if strength
-            else "; the length of the run says how strong that is"
+            else "; the length of the run decides how strong that is"
         )
         return f"halves a weight every {time}{where}{degree}", strength
     facts = " and ".join(lacking)
@@ -112,7 +112,7 @@ def decay_summary(
 
 
 def times_grown(e_folds: float | None, kept: float | None) -> str:
-    """Return how much larger a run makes a weight, nothing where it does not.
+    """Return by how much a run enlarges a weight; empty where it does not.
 
     Example:
         >>> times_grown(-1e4, None), times_grown(0.1, 0.9)

@@ -1,7 +1,7 @@
-"""Facts as people have them, read into the fields of a run.
+"""Facts as people type them, converted to the fields of a run.
 
-Lengths and batches in tokens, a schedule's parameters beside its name, and behind a
-change ``x8``, eight times what was before, or an lr that goes with the batch.
+Lengths and batches in tokens, a schedule's parameters beside its name, a change as a
+factor (``x8``: eight times the value before), and an lr that scales with the batch.
 """
 
 import math
@@ -17,9 +17,9 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
 
 Typed = Mapping[str, Any]  # Any: the facts of a run have many types
-# An lr that goes with the batch: --lr 1e-3:linear.
+# An lr that scales with the batch: --lr 1e-3:linear.
 LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
-# Facts that one may give, and that are no field of a run: they stand for others.
+# Facts that may be given and are no fields of a run: others are computed from them.
 TOKENS = ("tokens", "batch_tokens")
 # Behind a colon a factor: --batch-size 256:x8.
 _TIMES = re.compile(r"\s*[x×]\s*(?P<factor>[^x×]+)", re.IGNORECASE)
@@ -35,7 +35,7 @@ def as_fields(typed: Typed, *, named: Callable[[str], str] = str) -> dict[str, A
     given = known.pop("schedule", None)
     if isinstance(given, Schedule):
         must = f"{named('schedule')} must have its own {', '.join(sorted(parts))}."
-        raise UsageError(must, f"{given} and {parts}", "Write schedule='cosine', say.")
+        raise UsageError(must, f"{given} and {parts}", "Write schedule='cosine'.")
     if given is not None:
         parts["shape"] = given
     return known | {"schedule": Schedule(**parts)}
@@ -44,7 +44,7 @@ def as_fields(typed: Typed, *, named: Callable[[str], str] = str) -> dict[str, A
 def without_tokens(
     typed: Typed, *, named: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """Read tokens as facts of a run: what is counted in tokens has examples of one."""
+    """Convert tokens to facts of a run: a batch in tokens has one-token examples."""
     known = dict(typed)
     in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
     if in_step is not None:
@@ -87,7 +87,7 @@ def _refuse_beside(
 
 
 def times_of(name: str, text: str) -> float | None:
-    """Return the factor that ``x8`` is; None of a text that is none.
+    """Return the factor of a text such as ``x8``, else None.
 
     Example:
         >>> times_of("batch_size", "x8"), times_of("batch_size", "256")
@@ -105,7 +105,7 @@ def times_of(name: str, text: str) -> float | None:
 
 
 def _scaled(name: str, before: object, factor: float) -> float:
-    """Return a fact times a factor; of a whole number it must be whole again."""
+    """Return a fact times a factor; a whole number must stay whole."""
     if isinstance(before, str):
         number = number_of(name, before)
         before = int(number) if number.is_integer() else number
@@ -152,7 +152,7 @@ def facts_after(
     Args:
         before: The run before the change, or a mapping of its facts.
         after: A mapping of facts; anything else is returned as it is.
-        named: What an error calls a fact.
+        named: Name of a fact in an error.
 
     """
     if not isinstance(after, Mapping):

@@ -1,4 +1,4 @@
-"""Which knobs were verified by running the real library: read from what passed."""
+"""Knobs that were verified by running the real library: the checks that passed."""
 
 import json
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Passed:
 
     Args:
         knob: Name of the knob.
-        kind: What was compared: ``undriven weight``, ``same trajectory``, ``same
-            optimum`` or ``no rate``.
+        kind: What was compared: ``undriven weight`` (zero gradient), ``same
+            trajectory``, ``same optimum`` or ``no rate``.
         settings: What was set.
         library: Distribution that was run.
         version: Its version.
@@ -49,6 +49,6 @@ def checks_of(knob: Knob) -> tuple[Passed, ...]:
 
 
 def verification_of(knob: Knob) -> str:
-    """Return how a record is known: by running what it is of, or from its source."""
+    """Return how a record was verified: by running the library, or from its source."""
     ran = dict.fromkeys(f"{each.library} {each.version}" for each in checks_of(knob))
     return f"verified by running ({', '.join(ran)})" if ran else "from source, not run"

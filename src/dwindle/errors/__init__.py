@@ -1,4 +1,4 @@
-"""Every error of dwindle: facts as attributes, one text that says what to do.
+"""Every error of dwindle: facts as attributes, and one text with the remedy.
 
 The tree (each class is also the builtin that fits it)::
 
@@ -29,7 +29,7 @@ The tree (each class is also the builtin that fits it)::
     ├── AuditTargetError     ValueError    a file or function that cannot be audited
     ├── PatternError         LookupError   a pattern that fits no parameter of a model
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
-    └── RefusedError         TypeError     a question without an answer, and why
+    └── RefusedError         TypeError     a request without an answer, and why
 
     DoubleDecayWarning       UserWarning   a penalty and the optimizer, same weights
 
@@ -44,8 +44,8 @@ from dwindle.errors.base import DwindleError as DwindleError
 from dwindle.errors.nearest import nearest_names
 
 
-# eq=False for all: a dataclass that compares by value has no hash, and an exception
-# is itself, not its facts.
+# eq=False for all: a dataclass that compares by value has no hash, and two exceptions
+# with the same facts are not one.
 @dataclass(eq=False)
 class RangeError(DwindleError, ValueError):
     """A number is outside of its range."""
@@ -110,9 +110,9 @@ class AmbiguousNameError(DwindleError, LookupError):
 class MissingFactError(DwindleError, LookupError):
     """A formula needs a fact of the run that was not given.
 
-    ``caller`` is what has an argument of the fact's name, where it is neither the
-    command line nor its ``owner``; ``has_epochs``, whether it counts steps from epochs,
-    too.
+    ``caller`` is the function that takes the fact as an argument, where that is neither
+    the command line nor ``owner``; ``has_epochs``, whether it also takes epochs instead
+    of steps.
     """
 
     fact: str
@@ -165,14 +165,14 @@ class OscillationError(DwindleError, ValueError):
         (
             "The fastest half-life that a constant weight decay gives here is "
             "{fastest_half_life_steps:.4g} steps: lower the weight decay or the "
-            "momentum, or ask what the whole run leaves of a weight instead."
+            "momentum, or go by what the whole run leaves of a weight instead."
         ),
     )
 
 
 @dataclass(eq=False)
 class RefusedError(DwindleError, TypeError):
-    """Any answer would mislead; the text has what really happens."""
+    """Any number would mislead; the text explains what really happens."""
 
     asked: str
     why: str
@@ -196,8 +196,8 @@ class UnexpectedError(DwindleError, RuntimeError):
     )
 
 
-# Files of results. Five classes, since each has facts of its own, and callers act on
-# the kind: wait for a writer, take a copy, choose another file, make room.
+# Files of results. Five classes, since each has other facts, and callers act on the
+# kind: wait for a writer, take a copy, choose another file, make room.
 
 
 @dataclass(eq=False)
@@ -457,7 +457,7 @@ class CheckpointError(DwindleError, ValueError):
 
 @dataclass(eq=False)
 class CertificationError(DwindleError, RuntimeError):
-    """An optimizer does not decay as asked when a controller holds it."""
+    """An optimizer does not decay as requested when a controller holds it."""
 
     optimizer: str
     failures: tuple[str, ...]
@@ -465,7 +465,8 @@ class CertificationError(DwindleError, RuntimeError):
     def _sentences(self) -> Iterable[str]:
         listed = "; ".join(each.removesuffix(".") for each in self.failures)
         yield (
-            f"Held by a DecayController, {self.optimizer} must decay exactly as asked."
+            f"Held by a DecayController, {self.optimizer} must decay exactly as "
+            "requested."
         )
         yield f"Got {len(self.failures)} that failed: {listed}."
         yield "dwindle.testing.certify shows every number that was measured."

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 class DwindleError(Exception):
     """What must hold, what was got, and what to write instead.
 
-    Subclasses are dataclasses: their fields are the facts. ``says`` has one sentence
-    each for what must hold, what was got and the remedy, with the facts in braces; an
-    empty one is left out. ``exit_code`` is what the command line returns.
+    Subclasses are dataclasses: their fields are the facts. ``templates`` has
+    one sentence each for what must hold, what was got and the remedy, with the facts in
+    braces; an empty one is left out. ``exit_code`` is what the command line returns.
     """
 
     exit_code = 2  # bad input: most errors are; what failed while running has 3
@@ -18,11 +18,11 @@ class DwindleError(Exception):
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text sentence by sentence."""
-        # A remedy may be empty, where what must hold says it all.
+        # A remedy may be empty, where what must hold implies it.
         return tuple(filter(None, self._sentences()))
 
     def _sentences(self) -> Iterable[str]:
-        """Return the text; a class overrides it whose facts need more than braces."""
+        """Return the sentences; overridden where facts need more than templates."""
         return (each.format(**vars(self)) for each in self.templates)
 
     def __str__(self) -> str:

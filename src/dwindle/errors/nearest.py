@@ -5,21 +5,21 @@ from difflib import get_close_matches
 
 # difflib finds the names that share letters in order, and these few are ranked by
 # typing mistakes: difflib's own ratio takes "AdamV" for Adam rather than AdamW, and
-# has no number that says "one letter wrong".
+# does not count wrong letters.
 _CANDIDATES, _ALIKE = 60, 0.3
-# What takes more mistakes than the nearest by so many is not meant.
+# A name that takes so many more mistakes than the nearest is not offered.
 _FARTHER = 2
-# One mistake in a short name makes another word of it; long names bear two.
+# One mistake already turns a short name into another one; long names may have two.
 _SHORT, _MOST_MISTAKES = 8, 2
 
 
 def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str, ...]:
-    """Return the known names that look most like ``name``, best first.
+    """Return the known names nearest to ``name``, best first.
 
-    Nearest is what the fewest typing mistakes make of it: a letter too many, too few,
-    another, or two swapped. Of equals, what only lost letters comes first, then the one
-    of the same length, then the one that comes first in the table. A table that is
-    short enough is returned whole: then a reader sees every choice.
+    Nearest is the one at the fewest typing mistakes: a letter too many, too few,
+    another, or two swapped. Of equals, one that only has more letters comes first, then
+    one of the same length, then the one that comes first in the table. A table that is
+    short enough is returned whole, so that a reader sees every choice.
     """
     table = list(dict.fromkeys(names))
     folded: dict[str, str] = {}
