@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 # With fewer columns a table that does not fit becomes one block per row.
 NARROW = 90
-_LEAST = 16  # words shorter than this are not broken for room
+_LEAST = 16  # shorter words are not broken
 _GAP = 2  # columns between columns: one alone reads as a space within a cell
 # pre-line keeps the line breaks of a cell, which a browser would join.
 _HTML_STYLE = "vertical-align:top;white-space:pre-line"

@@ -1,4 +1,4 @@
-"""Long runs: what is summed by a few places is what a walk over all steps gives."""
+"""Long runs: a sum by a few nodes equals the sum over all steps."""
 
 import math
 import time
@@ -65,7 +65,7 @@ def multipliers(schedule):
 
 @each_schedule
 def test_a_long_run_against_its_walk(schedule):
-    """Without memory, every family's e-folds are those of the walk."""
+    """Without momentum, every family's e-folds are those of all its steps."""
     run = Run(lr=0.1, steps=LONG, schedule=schedule)
     for name, shrink in product(WITHOUT_MEMORY, (1e-12, 0.999)):
         family = FAMILIES[name]
@@ -96,7 +96,7 @@ def path_sum(name, knob, run):
 
 @combined("kind schedule share", [*KINDS], SCHEDULES, [1e-9, 0.95], one_in=8)
 def test_momentum_at_length_against_its_walk(kind, schedule, share):
-    """The two-state recurrence too, up to near the oscillation limit."""
+    """The same with momentum, up to near the oscillation limit."""
     run = Run(lr=0.1, steps=LONG, schedule=schedule, **KINDS[kind])
     knob = share * oscillation_limit(run)
     if kind == "plain":
@@ -136,7 +136,7 @@ def test_a_billion_steps_against_closed_forms(steps, shrink):
 
 @combined("kind schedule", [*KINDS], SCHEDULES, one_in=6)
 def test_e_folds_lead_back_at_length(kind, schedule):
-    """The solver's number has the e-folds that it was asked for, at 10⁸ steps."""
+    """The solver's number has the requested e-folds, at 10⁸ steps."""
     if kind == "slow" and schedule.warmup:
         schedule = replace(schedule, warmup=0.0)  # one stretch is enough of its time
     run = Run(lr=0.1, steps=10**8, schedule=schedule, **KINDS[kind])
@@ -146,7 +146,7 @@ def test_e_folds_lead_back_at_length(kind, schedule):
 
 
 def test_every_knob_is_quick_at_a_billion_steps():
-    """Total decay there and back, explain and rescale: no list of steps anywhere."""
+    """Convert, explain and rescale do not list the steps of a long run."""
     run = Run(
         lr=1e-3,
         momentum=0.9,
@@ -178,7 +178,7 @@ def test_every_knob_is_quick_at_a_billion_steps():
 
 
 def test_no_knob_finds_a_long_run_impossible():
-    """Whatever has a shrink has e-folds, in an epoch of 10⁸ batches too."""
+    """Every knob with a shrink has e-folds, in an epoch of 10⁸ batches too."""
     run = Run(lr=1e-3, batch_size=1, dataset_size=10**8, epochs=2)
     for name, knob in KNOBS.items():
         if not has_shrink(knob) or knob.wants_clock:
@@ -189,7 +189,7 @@ def test_no_knob_finds_a_long_run_impossible():
 
 
 def test_what_swings_is_walked_up_to_a_million_steps():
-    """A weight that swings through zero has its e-folds, or a reason why not."""
+    """A weight that swings through zero has e-folds, or an error with the reason."""
     run = Run(lr=0.1, momentum=0.9, steps=40_000)
     knob = 2 * oscillation_limit(run)
     # Beyond the limit both roots have the size √μ; the phase adds a few e-folds.
@@ -206,7 +206,7 @@ def test_what_swings_is_walked_up_to_a_million_steps():
 
 
 def test_the_rule_for_sums_is_exact_for_polynomials():
-    """Twenty places give a sum over many points of any power up to 39."""
+    """Twenty nodes give the exact sum over many points of any power up to 39."""
     steps = 1000
     stretch = sums.Stretch(start=-500, stop=500, at=float)
     for power in (0, 2, 19, 38, 39):
@@ -216,7 +216,7 @@ def test_the_rule_for_sums_is_exact_for_polynomials():
 
 
 def test_steps_that_no_float_counts_are_summed_too():
-    """At 10¹⁷ steps a place between two is rounded; the sum is that of the means."""
+    """At 10¹⁷ steps the nodes are rounded; the sum is that of the mean rate."""
     schedule = Schedule(shape="wsd", warmup=0.5, decay_share=1e-9)
     run = Run(lr=1.0, steps=10**17, schedule=schedule)
     found = FAMILIES["decoupled"].e_folds(1e-18, run)
@@ -232,7 +232,7 @@ def test_more_than_the_fastest_decay_is_refused_at_once():
 
 
 def test_a_long_run_ends_where_momentum_forgets_too_slowly():
-    """Near the oscillation limit no sum is exact, and beyond it no number is found."""
+    """Near the oscillation limit a sum is refused, and beyond it the inverse."""
     run = Run(lr=0.1, momentum=0.9, steps=10**7, schedule=Schedule(shape="linear"))
     with pytest.raises(RangeError) as raised:
         SGD.e_folds(0.99999 * oscillation_limit(run), run)
@@ -246,7 +246,7 @@ def test_a_long_run_ends_where_momentum_forgets_too_slowly():
 
 
 def test_what_falls_at_once_is_not_missed():
-    """One step of a billion that decays is far from the first place of a sum."""
+    """A single decaying step of a billion is far from the first node of a sum."""
     first = Schedule(shape="exponential", gamma=1e-300, period="1 step")
     peak, last = first.rates(10**9), Schedule(shape="linear from 0%").rates(10**9)
     assert peak.total(float) == pytest.approx(1, rel=1e-12)
@@ -258,7 +258,7 @@ def test_what_falls_at_once_is_not_missed():
 
 @pytest.mark.parametrize("shape", ["cosine", "wsd", "linear", "one-cycle"])
 def test_numbers_too_small_to_be_smooth_are_summed_at_once(shape):
-    """Rounding makes them rough, and so are their halves: it must end even so."""
+    """Rounding makes such numbers rough at every length: the halving must end."""
     shares = []
 
     def tiny(share):
@@ -273,7 +273,7 @@ def test_numbers_too_small_to_be_smooth_are_summed_at_once(shape):
 
 
 def test_rows_of_lrs_over_a_long_run_are_summed_as_they_are():
-    """Rows that jump are parts of a run, as a list of all steps has them."""
+    """Rows with jumps between them are separate stretches, and their sum is exact."""
     rows = tuple(1 + number % 7 for number in range(23))
     listed = Schedule(shape="listed", lrs=rows).rates(23 * 10**7 + 5)
     by_hand = sum(rows) / 7 * 10**7
@@ -282,7 +282,7 @@ def test_rows_of_lrs_over_a_long_run_are_summed_as_they_are():
 
 
 def test_a_long_memory_is_refused_with_a_remedy_and_at_once():
-    """A buffer that forgets after 10¹⁷ steps is not walked through."""
+    """A buffer that forgets after 10¹⁷ steps is refused, not computed."""
     facts = {"lr": 1e-300, "steps": 10**18, "schedule": "cosine"}
     with pytest.raises(RangeError) as raised:
         e_folds_from_number(
@@ -305,7 +305,7 @@ ROOTS = {
 
 @given(st.sampled_from([*ROOTS]), log_uniform(1e-6, 20), log_uniform(1e-3, 1e3))
 def test_a_root_is_found_from_any_guess(kind, target, off):
-    """However steep the function is there, and however far off the guess."""
+    """For flat and steep functions, from guesses up to a thousand times off."""
     function, inverse = ROOTS[kind]
     exact = inverse(target)
     guess = min(exact * off, 0.999) if "pole" in kind else exact * off
@@ -315,7 +315,7 @@ def test_a_root_is_found_from_any_guess(kind, target, off):
 
 
 def test_it_needs_few_evaluations():
-    """A nearly proportional function costs few walks through the run."""
+    """A nearly proportional function needs at most four evaluations."""
     tried = []
 
     def e_folds(knob):
@@ -327,7 +327,7 @@ def test_it_needs_few_evaluations():
 
 
 def test_a_jump_over_the_target_is_refused():
-    """Where no float gives the target, none is returned."""
+    """Where no float gives the target, there is an error."""
     with pytest.raises(RangeError) as raised:
         increasing_root(
             lambda x: x if x < 1 else math.inf, 5.0, guess=0.5, ceiling=math.inf

@@ -1,4 +1,4 @@
-"""Convert: laws over all pairs of knobs, an oracle per knob, honest fidelity."""
+"""Convert: laws over all pairs of knobs, an oracle per knob, correct fidelity."""
 
 import math
 import re
@@ -28,26 +28,26 @@ from dwindle.errors import (
 )
 
 NAMES = kinds(knobs())
-# What a conversion may say instead of a number.
-HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
+# Errors that a conversion may raise instead of a number.
+REFUSALS = (RefusedError, MissingFactError, RangeError, OscillationError)
 WHOLE = replace(traps.WHOLE, tokens_per_example=128, units=(8, 8, 8))
 FLAT = replace(traps.FLAT, tokens_per_example=128)
 
 
 @cache
 def attempt(number, source, target, run):
-    """A conversion, or None where none is honest; any other error is a failure."""
+    """A conversion, or None where it is refused; any other error is a failure."""
     try:
         return convert(number, source, to=target, run=run)
-    except HONEST as error:
+    except REFUSALS as error:
         text = str(error)
-    assert len(text) > 40  # it teaches
+    assert len(text) > 40  # it has a remedy
     return None
 
 
 def close(first, second, source):
-    """Equal to twelve digits of what the knob really adds up to."""
-    # ASGD subtracts its own 1e-4 from what is asked, which costs digits below it.
+    """Equal to twelve digits, with a decay that is always on added."""
+    # ASGD subtracts its own 1e-4 from the number, which costs digits below it.
     slack = 1e-4 if source == "torch.optim.ASGD" else 0.0
     return math.isclose(first + slack, second + slack, rel_tol=1e-12)
 
@@ -79,7 +79,7 @@ def number_at(name, run):
 
 @pytest.mark.parametrize("one_in", [8, pytest.param(1, marks=pytest.mark.full)])
 def test_every_pair_comes_back_and_no_way_makes_a_difference(one_in):
-    """There and back, and A to B to C as A to C, or a reason: each to 1e-12."""
+    """A to B and back is A, and A to B to C is A to C, to 1e-12, or refused."""
     wrong, pairs, triples = [], 0, 0
     for at, run in enumerate(RUNS.values()):
         for source, target in pairs_of(NAMES, one_in=one_in, at=at):
@@ -107,7 +107,7 @@ def test_every_pair_comes_back_and_no_way_makes_a_difference(one_in):
 
 
 def test_without_facts_there_is_a_number_or_a_reason():
-    """No pair of knobs ends in anything but a conversion or an error that teaches."""
+    """Every pair of knobs gives a conversion, or an error with a remedy."""
     for place, (source, target) in enumerate(product(NAMES, NAMES)):
         number = 50.0 if KNOBS[source].clock else 1e-3
         attempt(number, source, target, (Run(), Run(lr=0.1))[place % 2])
@@ -128,7 +128,7 @@ IN_ONES_HEAD = [
 
 
 def test_the_objectives_of_design():
-    """Conversions of penalties that can be done in one's head."""
+    """Conversions of penalties, from mental arithmetic."""
     for number, source, target, expected in IN_ONES_HEAD:
         there = convert(number, source, to=target, run=FLAT)
         assert there.value == digits(expected, rel=1e-14)  # two or three roundings
@@ -236,13 +236,13 @@ def test_every_knob_is_converted_or_refused_as_convert_does(value, name, every):
         for target, there in [*held.items()][::every]:
             assert there == convert(value, name, to=target, run=run)
         for target in refused[::every]:
-            with pytest.raises(HONEST) as raised:
+            with pytest.raises(REFUSALS) as raised:
                 convert(value, name, to=target, run=run)
             assert str(raised.value)
 
 
 def test_what_cannot_hold_it_is_listed_with_the_reason():
-    """The reason is short, and said once for all knobs that share it."""
+    """The reason is short, and stands once for all knobs that share it."""
     adamw, l2 = "torch.AdamW", "keras.regularizers.L2"
     constant = "sklearn.linear_model.SGDClassifier:constant"
     reasons = [
@@ -282,7 +282,7 @@ def test_bad_input_is_an_error_not_a_list():
 
 
 def refused(number, source, target, run=None, **more):
-    """The error of a conversion that no number answers."""
+    """The error of a conversion that is refused."""
     with pytest.raises(RefusedError) as raised:
         convert(number, source, to=target, run=run or Run(), **more)
     return raised.value
@@ -296,13 +296,13 @@ def test_the_first_thing_people_type_is_refused_with_a_route():
 
 
 def commands(error):
-    """The lines of a route, as words."""
+    """The words of the commands of a route."""
     lines = re.findall(r"dwindle convert .*?(?=, then|\.$| \(it is)", error.instead)
     return [shlex.split(line)[2:] for line in lines]
 
 
 def test_the_route_of_a_penalty_leads_there():
-    """Both lines of the route can be run, and end at what was asked for."""
+    """Both lines of the route can be run, and end at the target."""
     sgd = Run(lr=0.1, dataset_size=100, batch_size=10)
     for source in ("question.l2", "keras.L2", "bengio2012.l2"):
         for target in ("torch.AdamW", "half-life:steps", "shrink"):
@@ -341,7 +341,7 @@ def test_a_route_repeats_the_facts_that_were_given():
 
 
 def test_a_route_has_a_placeholder_for_a_missing_momentum():
-    """A route over SGD has a place for its momentum, which multiplies the decay."""
+    """A route over SGD has a placeholder for its momentum, which scales the decay."""
     for target in ("torch.AdamW", "shrink"):
         there, back = (1e-4, "keras.L2", target), (0.01, target, "keras.L2")
         for question in (there, back):
@@ -363,7 +363,7 @@ AT_ZERO = {
 
 
 def test_a_refusal_has_what_zero_gradients_do_under_its_optimizer():
-    """No optimizer has the sentence of another."""
+    """Each optimizer has its own sentence."""
     why = {name: refused(0.1, name, "shrink", Run(lr=0.1)).why for name in AT_ZERO}
     assert {name: why[name] for name in why if AT_ZERO[name] not in why[name]} == {}
 

@@ -145,7 +145,7 @@ WHOLE_RUNS = [
 
 
 def test_what_the_run_leaves_is_kept():
-    """Both sides, each by a loop of its own, leave as much of a weight."""
+    """Both sides, each in its own loop, leave as much of a weight."""
     for number, source, target, keep, before, after in WHOLE_RUNS:
         there = convert(
             number, source, to=target, run=before, run_after=after, keep=keep
@@ -226,7 +226,7 @@ def test_facts_that_change_nothing_are_named():
 
 
 def test_weights_that_cannot_hold_the_decay_make_it_approximate():
-    """A shrink of 3e-5 does nothing in bfloat16, and convert says so too."""
+    """A shrink of 3e-5 does nothing in bfloat16, and convert remarks on it too."""
     run = Run(lr=3e-4)
     brain = replace(run, dtype="bfloat16")
     for after, before in ((brain, run), (brain, brain)):
@@ -247,7 +247,7 @@ def remark_on_rounding(run):
 
 
 def test_optimis_dampened_first_step_is_not_torchs():
-    """optimi dampens the first buffer too: no label says that every step is the same.
+    """optimi dampens the first buffer too: no label promises equal steps.
 
     Stepped by hand: torch's first buffer is λw, optimi's (1 − 0.9)·λw.
     """
@@ -269,7 +269,7 @@ def test_no_trajectory_is_promised_in_a_format_of_few_digits():
 
 
 def test_half_the_lr_takes_twice_the_number():
-    """Each step decays alike, of SGD where that is asked for; the updates do not."""
+    """Each step decays alike, of SGD if keep="step"; the updates differ."""
     run, half = Run(lr=0.2), Run(lr=0.1)
     for name, keep in ((ADAMW, None), ("torch.SGD", "step")):
         there = convert(0.1, name, to=name, run=run, run_after=half, keep=keep)
@@ -304,7 +304,7 @@ def measured_rate(name, weight_decay, size, *, burn_in=300, steps=600):
 @pytest.mark.parametrize("name", ["Adam", "NAdam", "RMSprop"])
 @pytest.mark.parametrize("size", [1.0, 1e-3])
 def test_the_rate_is_that_of_the_real_optimizer(name, size):
-    """A weight among noise of that RMS decays by lr·λ/G, whatever G is."""
+    """A weight under gradient noise of RMS G decays by lr·λ/G, for any G."""
     decay = 0.3 * size
     run = Run(lr=LR, gradient_rms=size)
     there = convert(decay, f"torch.optim.{name}", to="shrink", run=run)
@@ -330,7 +330,7 @@ DIVIDED = [
 
 
 def test_a_penalty_is_divided_by_the_gradients_size_and_epsilon():
-    """λ_AdamW is λ/(G + ε), at whatever lr and schedule, and back it is λ again."""
+    """λ_AdamW is λ/(G + ε), at any lr and schedule, and back it is λ again."""
     for number, name, facts, expected in DIVIDED:
         run = Run(lr=LR, schedule="cosine", **facts)
         there = convert(number, name, to="torch.optim.AdamW", run=run)
@@ -354,7 +354,7 @@ def test_a_size_on_each_side():
 
 
 def test_without_a_size_the_refusal_shows_how_to_give_one():
-    """The refusal teaches λ/G and the option; with other divisors it does not."""
+    """The refusal names λ/G and the option; with other divisors it does not."""
     with pytest.raises(RefusedError) as caught:
         convert(1e-4, "torch.Adam", to="torch.AdamW", run=Run(lr=LR))
     assert "--gradient-rms" in caught.value.instead

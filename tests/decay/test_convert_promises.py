@@ -1,4 +1,4 @@
-"""Convert: every ordered pair of knobs keeps what its fidelity promises, or teaches."""
+"""Convert: every ordered pair of knobs keeps what its fidelity promises."""
 
 from collections import Counter
 from dataclasses import replace

@@ -79,7 +79,7 @@ def random_walk(optimizer_of, *, seed, noise):
 
 @each_kind
 def test_sgd_against_a_random_walk_of_the_real_optimizer(kind):
-    """torch.optim.SGD under gradients of pure noise settles where we say."""
+    """torch.optim.SGD under gradients of pure noise settles at the computed RMS."""
     facts, seed = KINDS[kind], 7
     # The first order of the shrink is 0.02 a step everywhere, so that the start is
     # forgotten by e^-8 before the measurement.
@@ -100,7 +100,7 @@ def test_sgd_against_a_random_walk_of_the_real_optimizer(kind):
 
 
 def test_adamw_against_a_random_walk_of_the_real_optimizer():
-    """torch.optim.AdamW too, whatever the size of the noise is."""
+    """torch.optim.AdamW too, for noise of any size."""
     for noise in (1e-3, 10.0):
         rms, angle = random_walk(
             lambda parameters: torch.optim.AdamW(
@@ -263,7 +263,7 @@ def test_too_strong_a_decay_has_no_equilibrium(kind):
 
 @pytest.mark.parametrize("betas", [(0.9, 0.99), (0.95, 0.98), (0.0, 0.5)])
 def test_lion_against_a_random_walk_of_signs(betas):
-    """Steps of the sign of two averages settle where the arcsine law says."""
+    """Steps of the sign of two averages settle by the arcsine law."""
     random, run = np.random.default_rng(5), Run(lr=0.02, betas=betas)
     average = np.zeros(4000)
 

@@ -1,4 +1,4 @@
-"""Explain: numbers against a loop, and a warning wherever there is none."""
+"""Explain: numbers against a loop, and a warning for each missing one."""
 
 import io
 import json
@@ -45,7 +45,7 @@ KEYS = [
     *("update", "understood", "summary", "strength", "lr_stays", "among"),
     "decay_schedule",
 ]
-# A warning with one of these codes says why a field is null.
+# A warning with one of these codes has the reason why a field is null.
 REASONS = {
     "family": {"no-optimizer"},
     "shrink_per_step": RATELESS,
@@ -104,7 +104,7 @@ def test_what_the_run_leaves_against_a_loop(run, shrink):
     st.one_of(log_uniform(1e-9, 0.9), st.just(0.0), st.just(300.0)),
 )
 def test_what_is_null_has_a_reason(name, run, number):
-    """Every null stands beside a warning that says why, and JSON can hold the rest."""
+    """Every null has a warning with the reason, and JSON can hold the rest."""
     try:
         found = explain(number, name, run=run)
     except RangeError:
@@ -158,7 +158,7 @@ def test_a_falling_lr_takes_the_size_of_weights_with_it(shape, at_end):
 
 
 def test_a_run_that_is_too_short_to_settle_has_no_equilibrium():
-    """Where the run leaves more than 1/e, it says after how many steps it would not."""
+    """Where the run leaves more than 1/e, a warning gives the steps to 1/e."""
     run = Run(lr=0.01, steps=900)
     found = explain(0.1, "torch.AdamW", run=run)
     assert found.equilibrium_rms is found.rms_at_end is None
@@ -183,7 +183,7 @@ def test_what_is_known_of_a_time_a_penalty_and_a_usual_run():
     assert codes(penalty) == ["no-optimizer"]
     usual = replace(WHOLE, lr=1e-3, momentum=0.0, epochs=200, schedule=Schedule())
     assert codes(explain(0.1, "torch.AdamW", run=usual)) == ["no-penalty"]
-    # After a swing through zero, what is left tells no rate.
+    # After a swing through zero, what is left gives no rate.
     swing = explain(0.1, "torch.SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
     assert swing.kept < 0
     assert swing.e_folds is not None

@@ -68,7 +68,7 @@ NO_TIMES = {
 
 
 def test_text_that_is_no_half_life_is_refused():
-    """Nothing is guessed, and a slip of the finger is answered with what was meant."""
+    """Nothing is guessed, and the error for a typing mistake has the intended name."""
     for must, texts in NO_TIMES.items():
         for text in texts:
             with pytest.raises(RangeError) as raised:
@@ -159,7 +159,7 @@ LACKING = [
 
 
 def test_a_clock_names_the_fact_that_it_lacks():
-    """The error has the fact and how to give it."""
+    """The error names the fact and how to give it."""
     for text, run, fact in LACKING:
         with pytest.raises(MissingFactError) as raised:
             HalfLife.parse(text).in_steps(run)
@@ -200,7 +200,7 @@ def test_every_step_of_a_schedule(shrink, lr_peak, schedule, steps):
 
 @given(st.integers(1, 10**9))
 def test_the_half_life_prints_as_it_was_requested(steps):
-    """A whole number of steps stays one."""
+    """A whole number of steps stays whole."""
     rate = DecayRate.of(f"{steps} steps", run=Run(), schedule="constant")
     assert rate.half_life_steps == digits(steps, rel=1e-14)
 

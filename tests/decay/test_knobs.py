@@ -1,4 +1,4 @@
-"""Knobs: the table is whole, and every name leads to the record that it means."""
+"""Knobs: the table is complete, and every name leads to its record."""
 
 import re
 import tomllib
@@ -22,13 +22,13 @@ RATES_AND_PAPERS = {"half-life and shrink", "papers"}
 
 
 def faults_of(knob):
-    """What a record lacks, or reads in no known rule."""
+    """Fields that a record lacks, or whose value is unknown."""
     is_of_a_library = library_of(knob) not in RATES_AND_PAPERS
     # What cannot be installed was read nowhere but in its repository.
     is_readable = is_of_a_library and not knob.name.startswith(("tf.", "tfa."))
     holds = {
         "text": all((knob.formula, knob.unit, knob.symbol, knob.source)),
-        # The name of a shared text that is misspelt would stand as a text of its own.
+        # A misspelt name of a shared text would stand as a text itself.
         "name": not any(
             map(SHARED_NAME.fullmatch, (knob.note, knob.caution, knob.skips))
         ),
@@ -46,12 +46,12 @@ def faults_of(knob):
 
 
 def test_every_record_is_complete():
-    """Each knob says what it does and where that was read, and reads in known rules."""
+    """Each knob has a formula, its source, and a known family or penalty."""
     assert [fault for knob in knobs() for fault in faults_of(knob)] == []
 
 
 def test_every_shared_cell_of_the_table_is_used():
-    """A row of options, a text or a family that no knob refers to is left over."""
+    """Every row of options, text and family is used by some knob."""
     written = tomllib.loads(Path(table.__file__).with_suffix(".toml").read_text())
     used = set()
     for library in written["library"]:
@@ -112,14 +112,14 @@ def test_a_short_name_or_a_class_with_its_argument_is_its_knob():
 
 
 def ambiguous(word, beside=None):
-    """The error about a word that fits several knobs."""
+    """The error for a word that fits several knobs."""
     with pytest.raises(AmbiguousNameError) as raised:
         resolve_knob(word, beside=None if beside is None else KNOBS[beside])
     return raised.value
 
 
 def test_a_word_that_several_libraries_have_lists_them_all():
-    """No library is meant before another, however its capitals are written."""
+    """No library is preferred, in any case of the letters."""
     of_adamw = {
         knob.name
         for name, knob in EVERY_NAME
@@ -171,7 +171,7 @@ LISTED = {
 
 
 def test_the_name_of_an_argument_or_a_library_lists_what_has_it():
-    """A bare word is never taken for a paper's, nor for the only one that has it."""
+    """A bare word is not resolved to a paper's knob, or to the only one with it."""
     lacking = {word: LISTED[word] - set(ambiguous(word).candidates) for word in LISTED}
     assert {word: names for word, names in lacking.items() if names} == {}
 
@@ -214,7 +214,7 @@ def test_the_library_of_the_other_knob_is_meant_first():
 
 
 def test_an_ambiguous_word_advises_what_fits_the_other_knob():
-    """The example to write is one that the question can be answered with."""
+    """The suggested name is one that can be converted to."""
     advised = {
         ("lion", "torch.optim.AdamW"): "timm.lion",  # what runs on torch first
         ("SGDW", None): "timm.sgdw",  # no retired library
@@ -228,7 +228,7 @@ def test_an_ambiguous_word_advises_what_fits_the_other_knob():
 
 
 def names_meant_by(typed):
-    """The knob that is meant, or all that may be."""
+    """The resolved knob, or all candidates."""
     try:
         return (resolve_knob(typed).name,)
     except AmbiguousNameError as error:

@@ -124,7 +124,7 @@ def test_beyond_the_limit_there_is_no_half_life(momentum, kind, factor):
 
 @given(momenta, st.floats(1.5, 30), st.integers(2, 400))
 def test_survival_goes_on_where_the_weight_swings(momentum, factor, steps):
-    """Beyond the limit what a run leaves is still exact, whatever its sign."""
+    """Beyond the limit what a run leaves is still exact, of either sign."""
     run = Run(lr=0.1, momentum=momentum, steps=steps)
     knob = factor * oscillation_limit(run)
     by_hand = [float(weight) for weight in path_by_hand(run, knob, steps)]

@@ -40,7 +40,7 @@ def test_beyond_the_longest_half_life_is_an_error():
 
 
 def test_between_fine_and_refused_there_is_a_remark():
-    """A half-life that rounding moves has one; 128 steps are 128 in bfloat16.
+    """A half-life that rounding changes has one; 128 steps are 128 in bfloat16.
 
     There a step takes one unit of a weight from 2 to 1.
     """
@@ -90,7 +90,7 @@ def test_the_sum_over_mantissas_is_what_normal_weights_do():
 def test_factors_are_rounded_too(units, carries_residual, monkeypatch):
     """Where 1 - s has no more digits than a weight, as in float32; here with twelve.
 
-    What a factor cannot say is left out, or owed to the next step.
+    The rounding residual of a factor is dropped, or carried to the next step.
     """
     few = {"float32": 12}
     monkeypatch.setattr("dwindle.decay.number_formats.DIGITS", few)
@@ -119,7 +119,7 @@ FORMATS = st.sampled_from(["float64", "float32", "bfloat16", "float16"])
 
 
 def _walk(shrinks, between):
-    """The product of the exact factors, and of those asked for, in 60 digits."""
+    """The product of the exact factors, and of the requested ones, in 60 digits."""
     residual, taken, exact = 0.0, Decimal(1), Decimal(1)
     with localcontext() as context:
         context.prec = 60
@@ -134,7 +134,7 @@ def _walk(shrinks, between):
 
 @given(FORMATS, st.lists(log_uniform(1e-9, 0.5), min_size=1, max_size=60))
 def test_the_product_is_the_requested_one_after_every_step(dtype, shrinks):
-    """However many steps: the factors so far are off by half a digit, not by sums."""
+    """After any number of steps the product is off by half a digit, not by a sum."""
     between = steps_between_factors(dtype)
     for taken, exact in _walk(shrinks, between):
         # Half a factor near 1; near ½ a factor is twice as coarse. 1e-13: ln and back.
@@ -163,7 +163,7 @@ each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
 
 def decayed(name, dtype, shrink, steps):
-    """What the real optimizer leaves of weights in [1, 2) that nothing pulls at."""
+    """What the real optimizer leaves of weights in [1, 2) with zero gradient."""
     weight = START.to(getattr(torch, dtype), copy=True).requires_grad_()
     before = weight.detach().double().clone()
     optimizer = OPTIMIZERS[name](weight, shrink / LR)
@@ -222,12 +222,12 @@ def test_a_coarse_decay_is_off_and_a_fine_one_is_not(name, dtype):
 
 @pytest.mark.parametrize("dtype", DIGITS)
 def test_the_digits_are_those_of_torch(dtype):
-    """The number of digits of a format is what torch says of it."""
+    """The number of digits of a format is that of torch.finfo."""
     assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])
 
 
 def test_a_half_life_in_float32_is_reported_of_a_step_that_multiplies():
-    """torch's SGD adds to the gradient first: its rounding in float32 is another."""
+    """torch's SGD adds to the gradient first, so its rounding in float32 differs."""
     for name, is_noted in (("torch.AdamW", True), ("torch.SGD", False)):
         warnings = explain(5e-3, name, run=Run(lr=1e-4)).warnings
         (text,) = [each.text for each in warnings if each.code == "rounding"]
@@ -235,9 +235,9 @@ def test_a_half_life_in_float32_is_reported_of_a_step_that_multiplies():
 
 
 def test_the_limits_of_rounding():
-    """Too much that was taken is not answered by growth, nor a debt by all of it."""
+    """A positive residual makes no weight grow, and a large one leaves some of it."""
     assert {exact_shrink(residual, 2.0**24) for residual in (0.0, 1e-12, 1e-8)} == {0}
     assert 1 - exact_shrink(-1e9, 2.0**24) > 0  # its ln exists
-    # Below the limit the sum has no end, and a fine decay has the half-life asked.
+    # Below the limit the sum is infinite, and a fine decay has the given half-life.
     assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))
     assert rounded_half_life_steps(0.5, "bfloat16") == 1

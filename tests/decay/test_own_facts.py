@@ -72,7 +72,7 @@ DEFAULTS = [
 
 
 def test_a_default_that_is_used_is_named():
-    """What stands in for a fact is said by explain, convert and rescale alike."""
+    """A default that is used for a fact is named by explain, convert and rescale."""
     for name, facts, is_used in DEFAULTS:
         run = Run(lr=1e-3, batch_size=10, **facts)
         sentence = default_note(KNOBS[name], run)
@@ -211,7 +211,7 @@ def test_betas_are_those_of_the_library():
 
 
 def test_every_optimizer_with_a_momentum_in_its_decay_has_a_record():
-    """No knob of coupled SGD is without an answer to what its momentum is."""
+    """Every knob of coupled SGD has a momentum in its record, but for these."""
     without = {
         knob.name
         for knob in knobs()

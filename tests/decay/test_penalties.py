@@ -102,7 +102,7 @@ def test_what_has_no_coefficient_is_refused():
 
 
 def test_a_sum_needs_the_number_of_its_examples():
-    """The size of the data, or of the batch, is asked for by name."""
+    """The error names the missing size of the data, or of the batch."""
     whole = dict.fromkeys(("prior", "data-sum", "inverse-data-sum"), "dataset_size")
     sums = {name: each.over for name, each in PENALTIES.items() if each.over}
     assert sums.items() >= (whole | {"batch-sum": "batch_size"}).items()

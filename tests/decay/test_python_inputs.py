@@ -32,7 +32,7 @@ PAIRS = [
 
 
 def test_the_order_and_the_kind_make_no_difference():
-    """Each way of writing AdamW's 0.1 is the same question, in all three functions."""
+    """Each way of writing AdamW's 0.1 gives the same result, in all three functions."""
     usual = answered(0.1, "torch.optim.AdamW")
     for pair in PAIRS:
         assert answered(*pair) == usual, pair
@@ -111,7 +111,7 @@ def test_a_live_target_has_its_own_facts():
 
 
 def test_groups_of_a_target_may_decay_differently():
-    """The decay of a target is what is asked for; only its facts must be alike."""
+    """The decay of a live target is not read; only its facts must be alike."""
     first, second = weights()
     groups = [{"params": [first]}, {"params": [second], "weight_decay": 0.0}]
     live = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
@@ -124,7 +124,7 @@ def test_groups_of_a_target_may_decay_differently():
 
 
 def test_a_fact_that_contradicts_a_live_optimizer_is_named():
-    """What was given holds, and a sentence says what the live optimizer has."""
+    """The given fact is used, and a note has that of the live optimizer."""
     optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
     note = "The lr that was given, 0.001, is used; the live torch.optim.AdamW has 0.01."
     assert note in explain(optimizer, run={"lr": 1e-3}).understood
@@ -141,7 +141,7 @@ def test_a_fact_that_contradicts_a_live_optimizer_is_named():
 
 
 def test_facts_that_only_the_side_before_has_are_named():
-    """Nothing is carried over from before to after, and the printout says so."""
+    """No fact is carried over from before to after, and the printout names them."""
     there = rescale(0.1, "torch.AdamW", before=RUN, after={"lr": 2e-3})
     (note,) = there.notes
     assert "batch_size, dataset_size, epochs" in note
@@ -162,7 +162,7 @@ Optional.__module__, Optional.__name__ = "torch.optim.sgd", "SGD"
 
 
 def test_an_option_that_bears_on_decay_and_is_not_known_is_refused():
-    """A new option is named, whatever it does; the user's own labels are left alone."""
+    """An unknown option is refused by name; labels of the user are ignored."""
     usual = Optional(weights(), lr=0.1, weight_decay=5e-4)
     usual.param_groups[0]["decay_label"] = "matrices"
     assert explain(usual).value == 5e-4
@@ -185,7 +185,7 @@ def test_a_flag_of_a_group_is_another_knob():
 
 
 def test_facts_may_be_a_mapping():
-    """A mapping is a Run; a name that Run lacks is answered with the one it has."""
+    """A mapping is a Run; the error for an unknown name has the nearest one."""
     assert run_of({"lr": 0.1, "schedule": "cosine"}) == Run(lr=0.1, schedule="cosine")
     facts = {"lr": 1e-3, "batch_size": 100, "dataset_size": 1000, "epochs": 2}
     assert rescale(0.1, "torch.AdamW", before=facts, after=facts) == rescale(
@@ -263,7 +263,7 @@ UNLIKE = torch.optim.AdamW(
     lr=1e-3,
     weight_decay=0.1,
 )
-# What is asked, and what the error has got.
+# Arguments, and what the error has got.
 USAGES = [
     *(((0.1, *more), repr((0.1, *more)[-1])) for more in ((), (0.2,))),
     *(((None, each), repr(each)) for each in (0.1, None)),
@@ -277,7 +277,7 @@ USAGES = [
 
 
 def test_half_a_question_and_unlike_groups_are_refused():
-    """Without a knob or a value there is no question, and groups must be alike."""
+    """Knob and value must both be given, and all groups must be alike."""
     for question, got in USAGES:
         with pytest.raises(UsageError) as raised:
             explain(*question)

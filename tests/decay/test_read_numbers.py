@@ -1,4 +1,4 @@
-"""Numbers that came as text are read as numbers, and what was understood is said."""
+"""Numbers given as text are read as numbers, with a note on how."""
 
 import json
 import math
@@ -22,7 +22,7 @@ NUMBERS = {"lr": 1e-3, "batch_size": 100, "dataset_size": 50_000, "epochs": 9.0}
 
 
 def test_a_run_of_texts_is_the_run_of_its_numbers():
-    """Texts and numbers make equal runs, which say what was understood."""
+    """Texts and numbers give equal runs, and notes on how texts were read."""
     run = Run(**YAML_BORN)
     assert run == Run(**NUMBERS)
     assert hash(run) == hash(Run(**NUMBERS))
@@ -32,7 +32,7 @@ def test_a_run_of_texts_is_the_run_of_its_numbers():
 
 
 def test_an_explanation_reports_how_texts_were_read():
-    """The value and the facts that came as text are told beside the same numbers."""
+    """Notes on the value and the facts given as text, beside the same numbers."""
     found = explain("1e-1", "torch.AdamW", run=Run(**YAML_BORN))
     assert found.understood == (
         how_it_was_read("torch.optim.AdamW", "1e-1", 0.1),
@@ -47,7 +47,7 @@ def test_an_explanation_reports_how_texts_were_read():
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_text_that_is_the_number_itself_is_not_reported(number):
-    """A number's own text needs no word on how it was understood."""
+    """There is no note on a number's own repr."""
     assert how_it_was_read("lr", repr(number), number) == ""
 
 
@@ -92,7 +92,7 @@ def test_a_number_may_be_written_in_many_ways():
 
 @given(st.decimals(min_value="-1e9", max_value="1e9", places=9))
 def test_a_percentage_is_a_hundredth_to_the_last_bit(number):
-    """x% is the float nearest to x/100, whatever x/100 rounds to step by step."""
+    """x% is the float nearest to x/100, which x/100 in floats may not be."""
     assert read_number(f"{number}%") == float(number / 100)
 
 
@@ -177,7 +177,7 @@ def test_what_is_typed_is_read():
     assert found == READ
 
 
-# What is typed, where, and the words that say what it must be.
+# What is typed, where, and the range in the error.
 WRONG = {
     "a number": [
         ("abc", "torch.SGD"),

@@ -1,4 +1,4 @@
-"""Rescale: each rule keeps what it promises; what is answered, and how it is drawn."""
+"""Rescale: each rule keeps what it promises; the answer, and how it is drawn."""
 
 import shlex
 from dataclasses import replace
@@ -75,7 +75,7 @@ def test_a_half_life_rule_keeps_its_half_life(name, runs, shrink):
 
 @given(st.sampled_from(sorted(set(KNOBS) - {"half-life"})), changes())
 def test_no_change_changes_nothing(name, runs):
-    """Without a change, every rule that is about the knob gives the very number."""
+    """Without a change, every rule that applies gives the same number, to the bit."""
     number = 50.0 if KNOBS[name].clock else 1e-3
     run = runs[0]
     if KNOBS[name].options.momentum is None:  # it would be refused where it is lacking
@@ -89,7 +89,7 @@ def test_no_change_changes_nothing(name, runs):
 @settings(max_examples=15)  # each takes some twenty times as long as one of others
 @given(st.sampled_from(OPTIMIZERS), changes(count=3), log_uniform(1e-7, 1e-5))
 def test_two_changes_are_one(name, runs, shrink):
-    """By way of a third run is the same as straight, for every rule."""
+    """By way of a third run gives the same as directly, for every rule."""
     before, middle, after = runs
     number = shrink if name.startswith("losh") else shrink / before.lr
     half_way = answers(rescale(number, name, before=before, after=middle))
@@ -279,7 +279,7 @@ def test_the_answer_is_what_the_evidence_recommends():
 
 @pytest.mark.parametrize(("records", "who"), [(0, "nobody has"), (1, "too few have")])
 def test_a_range_beyond_ten_names_candidates_and_what_would_decide(records, who):
-    """It says how many have measured it, and gives what two rules make of it."""
+    """It names how many measured it, and gives the results of two rules."""
     found = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=True)
     # Made up: what is undecided today may be measured tomorrow.
     there = replace(

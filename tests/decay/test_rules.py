@@ -1,4 +1,4 @@
-"""Rules: laws of exponents, and what each published rule says of its own case."""
+"""Rules: laws of exponents, and each published rule on its own case."""
 
 import math
 
@@ -144,7 +144,7 @@ SILENT = [
 
 
 def test_silence_is_not_a_prediction():
-    """A rule that was not stated for a case gives no factor, and says why."""
+    """A rule that was not stated for a case gives no factor, and the reason."""
     for rule, family, before, factors, why in SILENT:
         after = {name: before.get(name, 1) * times for name, times in factors.items()}
         after = BASE | after if before is BASE else after
@@ -199,7 +199,7 @@ def test_what_follows_from_a_change_is_no_change_of_its_own():
 
 
 def test_changes_that_a_rule_does_not_cover_are_named():
-    """A rule that speaks of one change only names the others."""
+    """A rule about one change names the other changes as not covered."""
     after = changed(width=2, weights=4, batch_size=2, steps=0.5)
     there = predict("half-life-examples", family="decoupled", before=BASE, after=after)
     assert there.factor == 2

@@ -161,7 +161,7 @@ FORMATS = {
 
 
 def test_a_number_format_has_several_names():
-    """What torch, NumPy and people call a format is that format; a slip is none."""
+    """Names of a format in torch, NumPy and in use are known; a mistake is refused."""
     for name, given in FORMATS.items():
         assert {Run(dtype=each).dtype for each in given} == {name}
     for wrong in ("bf17", torch.int64, "mixed_bfloat16", None, "float46"):
@@ -218,7 +218,7 @@ def test_a_counted_warm_up_needs_the_length_of_the_run():
 
 
 def test_a_schedule_that_was_given_is_not_a_missing_one():
-    """A constant schedule that somebody gave is no missing one, though they compare."""
+    """A constant schedule counts as given, though it equals the default."""
     given = Run(schedule=Schedule())
     assert given == Run()
     assert given.is_given("schedule")

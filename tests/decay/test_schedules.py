@@ -29,7 +29,7 @@ from dwindle.errors import RangeError
 
 @given(schedules(), st.integers(1, 200))
 def test_every_step_against_the_definition(schedule, steps):
-    """Each multiplier is what the definition of its shape says for that step alone."""
+    """Each multiplier is that of its shape's definition for that step alone."""
     by_hand = [decay_by_hand.multiplier(schedule, t, steps) for t in range(steps)]
     # abs 1e-15: two ways to round numbers of at most 1.
     assert schedule.multipliers(steps) == pytest.approx(by_hand, rel=0, abs=1e-15)
@@ -154,7 +154,7 @@ def test_the_peak_is_what_is_typed_and_no_more():
 
 
 def test_ends_may_be_the_decays_themselves():
-    """From 0.04 to 0.4, as DINO has it, whichever of the two is typed."""
+    """From 0.04 to 0.4, as in DINO, if either of the two is typed."""
     facts = {"lr": 0.05, "steps": STEPS, "schedule": "cosine"}
     shares = Run(**facts, decay_schedule="cosine from 0.04/0.4")
     ends = Run(**facts, decay_schedule="cosine from 0.04 to 0.4")

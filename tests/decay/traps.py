@@ -1,4 +1,4 @@
-"""Settings, pairs and refusals with something to know, for their codes and texts."""
+"""Settings, pairs and refusals that have remarks, for their codes and texts."""
 
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -6,7 +6,7 @@ from dwindle.decay.schedules import Schedule
 COSINE = Schedule(shape="cosine")
 ADAMW, SGD = "torch.optim.AdamW", "torch.optim.SGD"
 
-# By the code of the remark that it gets, and a word: number, knob, facts beside lr 0.1.
+# By the code of the remark, and a distinction: number, knob, facts beside lr 0.1.
 TRAPS = {
     "oscillation": (0.5, SGD, {"momentum": 0.9}),
     "coupled-adaptive": (0.1, "torch.optim.Adam", {}),

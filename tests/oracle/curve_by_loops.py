@@ -1,4 +1,4 @@
-"""Statistics of a loss curve by scalar loops, as one would do them by hand."""
+"""Statistics of a loss curve by scalar loops."""
 
 import math
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 
 def reading_of(knob):
-    """All that a conversion can see of a record."""
+    """The fields of a record that a conversion reads."""
     return (
         knob.family,
         knob.penalty,

@@ -1,4 +1,4 @@
-"""One network, trained the way a tutorial would: autograd and a real torch.optim.
+"""One network, trained as in a tutorial: autograd and a real torch.optim.
 
 Slow and obvious, and it imports nothing from the package: data, initial weights, data
 order and learning rates come in as plain arrays.
@@ -51,7 +51,7 @@ def network(weights: Sequence[np.ndarray], *, layer_norm: bool) -> nn.Sequential
 
 @dataclass
 class Course:
-    """What a training sees: samples, their order in each epoch, an lr per step."""
+    """Inputs of a training: samples, their order in each epoch, an lr per step."""
 
     x: np.ndarray
     y: np.ndarray

@@ -1,4 +1,4 @@
-"""A scaling rule by hand: one power after the other, and the lr that a shrink knows."""
+"""A scaling rule by hand: one power after the other, and the lr of a shrink rule."""
 
 
 def knob_factor(rule, family, before, after):

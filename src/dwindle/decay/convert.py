@@ -206,7 +206,7 @@ def convert(  # noqa: PLR0913  # each is another question
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
-    if by_trainer:  # then nobody gave a schedule
+    if by_trainer:  # then no schedule was given
         unused.pop("schedule", None)
     ends = "" if target.is_rate else after.decay_schedule.ends_of(found.value)
     if ends:  # the answer has them

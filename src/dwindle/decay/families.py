@@ -44,7 +44,7 @@ class DecayCourse:
     """How a decay changes as the lr leaves its peak.
 
     Args:
-        text: What it does, for people.
+        text: What it does, as a predicate.
         lr_power: Power of the lr's schedule that it follows.
         is_of_schedule: Whether the schedule is all that it depends on.
 
@@ -82,7 +82,7 @@ class Family:
 
     Args:
         name: Key in :data:`FAMILIES`.
-        title: Name for people, as scaling rules state it.
+        title: Name in texts, as scaling rules state it.
         source: What was read or measured for it.
         decay: What it computes; None where the number sets no rate.
         written: The update in formulas; that with momentum, where it has one.

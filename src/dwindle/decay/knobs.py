@@ -312,7 +312,7 @@ def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:
 
 
 def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
-    """Compare with short names too: a long path hides a typo in its last word."""
+    """Return the knobs with the nearest names, full or short."""
     full_names: dict[str, str] = {}
     for knob in knobs:  # torch.optim's come first, and keep the names that many share
         for spelling in knob.spellings:

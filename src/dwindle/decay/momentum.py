@@ -368,7 +368,7 @@ def _constant_buffer(knob: float, run: Run, here: Step) -> float:
     stays = 1 - lr * knob if run.nesterov else 1.0
     scale = lr * momentum if run.nesterov else lr
     total = stays - momentum + scale * pull
-    # Beyond the oscillation limit nobody gets here; at it, rounding may pass 0.
+    # Not called beyond the oscillation limit; at it, rounding may pass 0.
     gap = max(0.0, total**2 - 4 * scale * pull * stays)
     # The smaller root as 2c/(b + √…): b − √… has no digit left where decay is slow.
     push = 2 * pull * stays / (total + math.sqrt(gap))

@@ -61,7 +61,7 @@ Checked = Literal["primary text", "secondary text", "from memory"]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How a decay should move with scale, as somebody published it.
+    """How a decay should change with scale, as it was published.
 
     ``exponents`` are over ``QUANTITIES``; an explicit 0 means that a quantity does not
     matter, an absent one that the rule does not cover it. ``lr_exponents`` is the lr
