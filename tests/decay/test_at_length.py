@@ -310,7 +310,9 @@ def test_a_root_is_found_from_any_guess(kind, target, off):
     exact = inverse(target)
     guess = min(exact * off, 0.999) if "pole" in kind else exact * off
     found = increasing_root(function, target, guess=guess, ceiling=math.inf)
-    assert function(found) == digits(target, rel=1e-13)
+    # Near the pole the last digit of the argument alone changes more than 1e-13.
+    unit = abs(function(found) - function(math.nextafter(found, 0)))
+    assert abs(function(found) - target) <= 1e-13 * target + unit
     assert found == digits(exact, rel=1e-12)
 
 

@@ -106,13 +106,13 @@ def test_a_rule_gives_the_factor_that_its_authors_published(
 # Rule and family, the scale before, what changes or what it is after, and why not.
 SILENT = [
     ("bengio-map", "decoupled", BASE, {"dataset_size": 2}, "stated for SGD with a pen"),
-    ("neal", "coupled-sgd", BASE, {"depth": 2, "weights": 2}, "nothing about depth"),
-    ("half-life-epochs", "decoupled", BASE, {"depth": 2}, "nothing about depth"),
-    ("question-layer-mean", "coupled-sgd", BASE, {"batch_size": 2}, "about batch_size"),
-    ("qiu", "decoupled", BASE, {"batch_size": 2, "lr": 2}, "nothing about batch_size"),
+    ("neal", "coupled-sgd", BASE, {"depth": 2, "weights": 2}, "does not cover depth"),
+    ("half-life-epochs", "decoupled", BASE, {"depth": 2}, "does not cover depth"),
+    ("question-layer-mean", "coupled-sgd", BASE, {"batch_size": 2}, "cover batch_size"),
+    ("qiu", "decoupled", BASE, {"batch_size": 2, "lr": 2}, "does not cover batch_size"),
     ("fan", "decoupled", BASE, {"width": 2}, "an lr times 0.5, here the lr goes times"),
     ("linear-lr", "coupled-sgd", BASE, {"batch_size": 2}, "goes with an lr times 2"),
-    ("linear-lr", "coupled-sgd", BASE, {"lr": 2}, "nothing about lr"),
+    ("linear-lr", "coupled-sgd", BASE, {"lr": 2}, "does not cover lr"),
     # A quantity that must have changed is not known.
     (
         "question-layer-mean",
