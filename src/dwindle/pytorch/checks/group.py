@@ -154,7 +154,7 @@ def along(explanation: Explanation, e_folds: float | None, run: Run) -> Explanat
 class AuditedGroup:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
-    ``number`` counts the groups of all optimizers, ``at`` those of its own, and
+    ``number`` counts the groups of all optimizers, ``at`` those of its optimizer, and
     ``called`` is that optimizer in a line of Python. Its lr, its momentum and its
     probe are those at the peak lr. ``held`` has a parameter twice that it lists twice,
     and ``strangers`` counts those that the model does not have. With a controller it
