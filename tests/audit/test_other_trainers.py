@@ -380,7 +380,7 @@ def test_a_length_that_is_given_counts_instead_of_the_files(changed):
     path = changed(LLM)
     run = audit_training_arguments(path, given={"steps": 1000}).table[0].run
     assert (run.steps, run.epochs, run.schedule.warmup) == (1000, None, 0.1)
-    # No number is a batch size that nobody knows.
+    # What is no number is an unknown batch size.
     path = changed("timm.yaml", "batch_size: 256", "batch_size: .inf")
     assert audit_training_arguments(path).table[0].run.batch_size is None
 

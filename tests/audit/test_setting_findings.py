@@ -134,7 +134,7 @@ def test_the_row_of_the_table_is_the_explanation():
 
 
 def test_errors_of_a_setting_teach():
-    """A knob that nobody knows, or an impossible number, is refused by name."""
+    """An unknown knob, or an impossible number, is refused by name."""
     with pytest.raises(UnknownNameError) as raised:
         findings_of_setting("torch.optim.AdamWW", 0.1, Run())
     assert "torch.optim.AdamW" in raised.value.nearest

@@ -318,7 +318,7 @@ MEANT = {
     "per_device_train_batchsize": "per_device_train_batch_size",
     "gradient_acumulation_step": "gradient_accumulation_steps",
     "optm": "optim",
-    # The Trainer's other arguments, and names of somebody's own.
+    # The Trainer's other arguments, and names of other programs.
     **dict.fromkeys(("option", "steps", "save_step", "adam_epsilon", "lr", "eps")),
     "model_name": None,
 }
@@ -330,7 +330,7 @@ def test_a_misspelt_key_is_known_by_what_was_meant():
 
 
 def test_a_misspelt_key_is_an_error_with_the_line(write):
-    """A key that nobody reads is DW028, and its line has the value that was typed."""
+    """A key that is not read is DW028, and its line has the value that was typed."""
     lines = {
         'lr_scheduler_kwargs: {"a": 1}': ("lr_scheduler_kwarg", {"a": 1}),
         "optim: sgd": ("optm", "sgd"),

@@ -48,14 +48,14 @@ class _Counting(SGD):
 
 
 class DecaysSecretly(_Counting):
-    """Takes a thousandth off every weight, whatever the knob says."""
+    """Takes a thousandth off every weight, at any number of the knob."""
 
     def afterwards(self, weight):
         weight.mul_(0.999)
 
 
 class DecaysSecretlyLater(_Counting):
-    """The same, from its fortieth step on: after anybody's rehearsal."""
+    """The same, from its fortieth step on: after any rehearsal."""
 
     def afterwards(self, weight):
         if self.taken > 40:
@@ -63,7 +63,7 @@ class DecaysSecretlyLater(_Counting):
 
 
 class KeepsMasters(_Counting):
-    """Steps a copy of its own and writes it over the weights, as ZeRO does."""
+    """Steps a copy and writes it over the weights, as ZeRO does."""
 
     def afterwards(self, weight):
         masters = self.state[weight]
@@ -103,7 +103,7 @@ class DecaysWithoutGradient(AdamW):
 
 
 class IgnoresItsKnobLater(EachWeight):
-    """Decouples as its knob says for forty steps, then not at all."""
+    """Decouples by its knob for forty steps, then not at all."""
 
     def move(self, group, weight):
         knob = group["weight_decay"] if self.taken <= 40 else 0.0
@@ -198,7 +198,7 @@ class RebuildsWhatIsDriven(RebuildsFromStart):
 
 
 class DecaysLaterWhatIsDriven(RebuildsWhatIsDriven):
-    """The same from its fourteenth step on: after anybody's rehearsal of that."""
+    """The same from its fourteenth step on: after any rehearsal of that."""
 
     def move(self, group, weights):
         for weight in weights:

@@ -1,4 +1,4 @@
-"""Decay that does not arrive: lost numbers, keys that nobody reads, resting groups."""
+"""Decay that does not arrive: lost numbers, keys that are not read, resting groups."""
 
 import copy
 import math
@@ -93,7 +93,7 @@ def test_the_number_that_was_meant_is_looked_for():
 
 
 def test_a_group_at_lr_0_beside_others_rests():
-    """Nothing in it decays, its row says so, and no line divides by its lr."""
+    """Nothing in it decays, its row shows that, and no line divides by its lr."""
     net = nn.ModuleDict({"backbone": nn.Linear(8, 8), "head": nn.Linear(8, 2)})
     groups = [
         {"params": list(net["backbone"].parameters()), "lr": 0.0},

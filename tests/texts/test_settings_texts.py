@@ -188,7 +188,7 @@ def aliases(each):
 
 MERGED = "{{<<: [" + ", ".join(["*a{1}"] * 9) + "]}}\n"
 NESTED = "{{" + ", ".join(f"k{n}: *a{{1}}" for n in range(9)) + "}}\n"
-# What would take no end of memory, or of Python's stack: what the error says of it.
+# What would take no end of memory, or of Python's stack: the errors.
 ENDLESS = {
     "merged.yaml": (aliases(MERGED), "10,000 names"),  # 9¹¹ of them
     "nested.yaml": (aliases(NESTED), "10,000 names"),
