@@ -128,7 +128,9 @@ def _check(posterior: dict[str, Any]) -> Iterator[str]:
     yield _row(
         "in the 90 % range (95 % interval of that share)",
         [
-            f"{c['covered']:.0%} ({c['covered_low']:.0%} to {c['covered_high']:.0%})"
+            "{:.0f} % ({:.0f} % to {:.0f} %)".format(
+                *(100 * c[name] for name in ("covered", "covered_low", "covered_high"))
+            )
             for c in checks
         ],
     )

@@ -38,6 +38,12 @@ def test_numbers_and_names_are_whole_at_every_width(width: int) -> None:
     assert max(map(len, text.splitlines())) <= max(width, 26)
 
 
+def test_a_percent_sign_stays_on_the_line_of_its_number() -> None:
+    """A line is folded before the number, at every width."""
+    for width in range(12, 40):
+        assert "17.8 %" in as_text(Line(text="the loss is 17.8 % lower"), width=width)
+
+
 def test_below_90_columns_a_row_is_a_block() -> None:
     """Below 90 columns the cells of a row stand below each other."""
     lines = as_text(TABLE, width=80).splitlines()

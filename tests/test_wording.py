@@ -36,16 +36,16 @@ def test_counts_at_the_edges() -> None:
     shown = {999.4: "999", 999_999.7: "1M", 999_999_999: "1B", 1e15: "1,000,000B"}
     shown |= {None: "–", math.inf: "–"}
     assert {value: wording.count(value) for value in shown} == shown
-    grown = {12.5: "1,250%", 1e5: "1e+07%"}
+    grown = {12.5: "1,250 %", 1e5: "1e+07 %"}
     assert {share: wording.percent(share) for share in grown} == grown
 
 
 @given(st.floats(min_value=0, max_value=1))
 def test_a_share_shows_all_or_nothing_only_where_it_is(share: float) -> None:
-    """0% is nothing, and 100% is all but a millionth."""
+    """0 % is nothing, and 100 % is all but a millionth."""
     text = wording.percent(share)
-    assert (text == "0%") == (share == 0)
-    assert text != "100%" or share > 0.999999
+    assert (text == "0 %") == (share == 0)
+    assert text != "100 %" or share > 0.999999
 
 
 HOSTILE = (

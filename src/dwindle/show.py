@@ -4,6 +4,7 @@ Callers give columns and rows; widths, folding, and the form of a table that doe
 fit are decided here. rich is imported only when it draws.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ WIDTH = 100
 NARROW = 90
 _LEAST = 16  # shorter words are not broken
 _GAP = 2  # columns between columns: one alone reads as a space within a cell
+_BREAK = re.compile(" (?!%)")  # a percent sign stays with its number
 # pre-line keeps the line breaks of a cell, which a browser would join.
 _HTML_STYLE = "vertical-align:top;white-space:pre-line"
 
@@ -316,7 +318,7 @@ def _parts(line: str, room: int) -> Iterator[str]:
         yield line
         return
     part = ""
-    for word in line.split(" "):
+    for word in _BREAK.split(line):
         longer = f"{part} {word}" if part else word
         if _wide(longer) <= room:
             part = longer
@@ -349,7 +351,7 @@ def _widths(
     least = [
         min(
             _LEAST,
-            max((_wide(word) for line in each for word in line.split()), default=0),
+            max((_wide(x) for line in each for x in _BREAK.split(line)), default=0),
         )
         for each in lines
     ]

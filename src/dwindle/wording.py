@@ -189,10 +189,21 @@ def counted(value: float, unit: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in percent, with enough digits not to read as 0% or 100%.
+    """Return a share in percent for reading, with a space before the sign.
 
     Example:
         >>> [percent(share) for share in (0.5, 0.0004, 0.99996, 2.6e-20, 0)]
+        ['50 %', '0.04 %', '99.996 %', 'under 0.001 %', '0 %']
+
+    """
+    return typed_percent(share).replace("%", " %")
+
+
+def typed_percent(share: float | None) -> str:
+    """Return a share in percent to type, with enough digits not to read as 0% or 100%.
+
+    Example:
+        >>> [typed_percent(share) for share in (0.5, 0.0004, 0.99996, 2.6e-20, 0)]
         ['50%', '0.04%', '99.996%', 'under 0.001%', '0%']
 
     """
@@ -212,7 +223,7 @@ def gained(share: float, low: float | None = None, high: float | None = None) ->
 
     Example:
         >>> gained(0.1779, 0.134, 0.22)
-        'the loss is 17.8% lower (13.4% to 22%) than without decay'
+        'the loss is 17.8 % lower (13.4 % to 22 %) than without decay'
 
     """
     within = "" if None in (low, high) else f" ({percent(low)} to {percent(high)})"
@@ -227,8 +238,8 @@ def no_gain(why: str = "", harms: Sequence[str] = ()) -> str:
         harms: Decays that are clearly worse than none, each with how much.
 
     Example:
-        >>> no_gain("x", ["0.1 by 3%", "1 by 28%"])
-        'decay does not help measurably here (x). It hurts at 0.1 by 3% and 1 by 28%.'
+        >>> no_gain("x", ["0.1 by 3 %", "1 by 28 %"])
+        'decay does not help measurably here (x). It hurts at 0.1 by 3 % and 1 by 28 %.'
 
     """
     reason = f" ({why})" if why else ""
@@ -259,7 +270,7 @@ def capital(text: str) -> str:
 
 
 def time_on(clock: str, value: float) -> str:
-    """Return a time on a clock; a time on the clock ``run`` is a share of the run.
+    """Return a time on a clock as one types it; on the clock ``run`` a share of it.
 
     Example:
         >>> time_on("steps", 6931.1), time_on("run", 0.2), time_on("run", 1848.39)
@@ -267,7 +278,9 @@ def time_on(clock: str, value: float) -> str:
 
     """
     if clock == "run":
-        return f"{percent(value)} of the run" if value < 1 else counted(value, "run")
+        if value < 1:
+            return f"{typed_percent(value)} of the run"
+        return counted(value, "run")
     return f"{count(value)} {clock}"
 
 
@@ -277,7 +290,7 @@ def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     if clock == "run":
-        return percent(value) if value < 1 else counted(value, "run")
+        return typed_percent(value) if value < 1 else counted(value, "run")
     return count(value)
 
 

@@ -75,7 +75,7 @@ def test_the_number_keeps_the_half_life(lrs, batches, decay, momenta, knob):
 
 
 def test_a_move_of_less_than_a_twentieth_is_nothing_found():
-    """The same run twice, and lr with batch, give no finding; 3% of lr are rounding."""
+    """The same run twice, and lr with batch, give no finding: 3 % of lr is rounding."""
     twice = Run(lr=6e-4, batch_size=512, dataset_size=100_000, epochs=30)
     little, more = (replace(SMALL, lr=lr) for lr in (3.1e-4, 3.2e-4))
     for after, count in ((SMALL, 0), (twice, 0), (little, 0), (more, 2)):

@@ -331,7 +331,7 @@ def test_a_share_is_what_the_steps_take():
     ):
         left = (1 - Decimal(lr) * Decimal("0.1")) ** steps
         found = explain(0.1, "torch.optim.AdamW", run=Run(lr=float(lr), steps=steps))
-        taken = f"removes {100 * float(1 - left):.3g}% of a weight over the run"
+        taken = f"removes {100 * float(1 - left):.3g} % of a weight over the run"
         assert found.kept == pytest.approx(float(left))
         assert found.summary.startswith(taken)
         assert found.strength == strength

@@ -10,8 +10,8 @@ from dwindle.wording import number, percent, time_on
 # The half-life is given on the first clock that is known: most people count in epochs,
 # and trainers of language models in tokens.
 _CLOCKS = ("epochs", "tokens", "run")
-# From two halvings on a half-life shows more than a share: "removes 75%" and "removes
-# 99.99%" are hard to tell apart.
+# From two halvings on a half-life shows more than a share: "removes 75 %" and "removes
+# 99.99 %" are hard to tell apart.
 _HALVINGS = 2
 
 
@@ -82,7 +82,7 @@ def decay_summary(
         >>> decay_summary({"epochs": 3.546}, 19.5, at_peak=False)
         ('halves a weight every 3.55 epochs: strong', 'strong')
         >>> decay_summary({"run": 1700.0}, 4e-4, at_peak=False)
-        ('removes 0.04% of a weight over the run: nothing', 'nothing')
+        ('removes 0.04 % of a weight over the run: nothing', 'nothing')
 
     """
     known = {clock: time for clock, time in half_life.items() if time is not None}

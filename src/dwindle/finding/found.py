@@ -477,7 +477,7 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
         # With the one without decay it takes three.
         limit = f"--trainings {seen.trainings + 3 * seen.matters_needed}"
         seems = "If its gain is what it seems, about"
-        yield f"{seems} {more} would tell whether decay matters: {limit}."
+        yield f"{seems} {more} would decide whether decay matters: {limit}."
     if seen.needed:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.

@@ -380,7 +380,7 @@ def _grid_faults(right: Right) -> Iterator[Fault]:
     points = right["weight_decay", "points"]
     if (high / low) ** (1 / (points - 1)) < SMALLEST_STEP:
         got = f"{points} from {low:g} to {high:g}"
-        must = f"so few that neighbors are {SMALLEST_STEP - 1:.0%} apart"
+        must = f"so few that neighbors are {100 * (SMALLEST_STEP - 1):.0f} % apart"
         yield ("weight_decay", "points"), RangeError("points", got, must)
 
 

@@ -38,7 +38,7 @@ _DECIDING = 5
 _HABIT = NormalDist(sigma=0.4)
 # Their range is that of all but a fifth at each end, which one outlier does not reach.
 # As each is blurred by that habit, it may end above the largest or below the least: it
-# predicts a further recipe. Of the recipes left out 64% lie in it (47 of 74; a test
+# predicts a further recipe. Of the recipes left out 64 % lie in it (47 of 74; a test
 # counts them), and it spans a factor of 11.
 _RANGE = (0.2, 0.8)
 _HELD = "6 in 10"
@@ -144,7 +144,7 @@ class Suggestion(Shown, Plain):
         parts = []
         if without:
             verb = "removes" if without == 1 < whole else "remove"
-            parts.append(f"{'all' if without == whole else without} {verb} under 1%")
+            parts.append(f"{'all' if without == whole else without} {verb} under 1 %")
         if known:
             few = ("the other comes", "it comes"), ("the others come", "they come")
             those = few[len(known) > 1][not without]

@@ -261,8 +261,9 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
                 least = shrink_from_half_life(longest_half_life_steps(dtype))
                 share = (least / plan.rate.shrink_at_peak) ** (1 / plan.rate.power)
                 yield (
-                    f"{dtype} rounds the decay away where the lr is below {share:.0%} "
-                    'of its peak; schedule="constant" has no such steps.'
+                    f"{dtype} rounds the decay away where the lr is below "
+                    f'{100 * share:.0f} % of its peak; schedule="constant" has no such '
+                    "steps."
                 )
 
 

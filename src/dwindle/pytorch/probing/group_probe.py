@@ -153,7 +153,7 @@ def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
         yield texts["cancels"].format(knob=knob)
     # Without a first share there is no factor of lr·knob, but its size may matter.
     elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
-        less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f}%"
+        less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f} %"
         yield texts["size-matters"].format(knob=knob, less=less)
     elif seen.lr_power == 0:
         yield texts["without-lr"].format(knob=knob)
