@@ -99,7 +99,7 @@ def test_e_folds_to_number_to_e_folds(family, run, e_folds):
 
 @given(families, runs())
 def test_zero_decays_nothing(family, run):
-    """The limit at 0, forward and inverse, but for what is always on."""
+    """The limit at 0, forward and inverse, without decays that are always on."""
     assume(not family.always_on)
     assert family.shrink_per_step(0.0, run) == 0
     assert family.e_folds(0.0, run) == 0
@@ -128,7 +128,7 @@ def test_a_step_that_takes_more_than_everything_turns_the_sign():
 
 
 def test_asgd_cannot_decay_less_than_its_own_decay():
-    """A shrink below lambd times lr has no number; nor have no e-folds at all."""
+    """A shrink below lambd times lr has no number; nor has a target of 0 e-folds."""
     asgd, run = FAMILIES["asgd"], Run(lr=0.1, steps=10)
     for function, goal in ((asgd.knob_for_shrink, 1e-6), (asgd.knob_for_e_folds, 0.0)):
         with pytest.raises(RangeError) as raised:

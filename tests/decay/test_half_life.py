@@ -212,7 +212,7 @@ IMPOSSIBLE = [
 
 
 def test_impossible_rates_are_refused():
-    """A peak is above 0, a shrink leaves some of the weight; a slip is named."""
+    """A peak is above 0, a shrink below 1; an unknown schedule is refused."""
     for name, facts in IMPOSSIBLE:
         with pytest.raises(RangeError) as raised:
             DecayRate(**{"shrink_at_peak": 0.1, "lr_peak": 1.0} | facts)
@@ -239,7 +239,7 @@ def test_impossible_rates_are_refused():
 
 
 def test_an_lr_beyond_the_peak_has_a_remark():
-    """Where the decay follows the lr, and not for a rounded last digit."""
+    """Only if the decay follows the lr, and not for a rounded last digit."""
     rate = DecayRate(shrink_at_peak=0.1, lr_peak=1.0)
     assert rate.remark_on_lrs(0.0, 2.0)
     assert rate.remark_on_lrs(0.0, 1.0 + 1e-7) == ""
@@ -251,7 +251,7 @@ def test_an_lr_beyond_the_peak_has_a_remark():
 
 
 def test_a_missing_fact_is_an_argument_of_what_the_user_called():
-    """The error has the caller, and so has its remedy."""
+    """The error and its remedy name the caller."""
     with pytest.raises(MissingFactError) as raised, missing_facts_of("decay"):
         DecayRate.of("3 examples", run=Run(), lr_peak=1.0)
     assert (raised.value.fact, raised.value.caller) == ("batch_size", "decay")

@@ -43,7 +43,7 @@ def left_by_torch(weight_decay, lr, steps, **options):
     "name", ["timm.sgd", "timm.momentum", "torch.optim.SGD", PERCEPTRON]
 )
 def test_what_is_not_given_is_that_of_the_record(name):
-    """timm and sklearn have 0.9, torch has 0; what is given goes before either."""
+    """timm and sklearn have 0.9, torch has 0; a given momentum overrides both."""
     own, number = KNOBS[name].options, 1.0 if name == PERCEPTRON else 0.01
     options = {"momentum": own.momentum, "nesterov": bool(own.nesterov)}
     for given in ({}, {"momentum": 0.5, "nesterov": False}):
@@ -203,7 +203,7 @@ def test_what_changes_nothing_is_one_note_and_stands_last():
 
 
 def test_betas_are_those_of_the_library():
-    """DecoupledAdamW has 0.95 by default, torch 0.999; what is given goes before."""
+    """DecoupledAdamW has 0.95 by default, torch 0.999; given betas override both."""
     composer = KNOBS["composer.optim.DecoupledAdamW"]
     assert resolved(composer, Run()).betas == (0.9, 0.95)
     assert resolved(composer, Run(betas=(0.8, 0.99))).betas == (0.8, 0.99)

@@ -82,7 +82,7 @@ def test_the_lr_of_a_live_optimizer_is_the_one_at_the_peak():
 
 
 def test_what_is_given_beside_an_optimizer_holds():
-    """A fact and a value of the caller go before those of the optimizer."""
+    """A fact and a value of the caller override those of the optimizer."""
     optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
     assert explain(optimizer, 0.2, run=Run(lr=1e-3)).shrink_per_step == 2e-4
     there = convert(optimizer, to="torch.optim.SGD", run_after={"lr": 0.1})
@@ -290,7 +290,7 @@ def test_half_a_question_and_unlike_groups_are_refused():
 
 
 def test_what_no_record_is_about_is_refused():
-    """A base is named, and not used; nor is a decay divided by another lr."""
+    """The error for a subclass names its base; a decay over another lr is refused."""
     for kind, nearest in ((Mine, ("torch.optim.AdamW",)), (torch.nn.Linear(2, 2), ())):
         with pytest.raises(UnknownNameError) as unknown:
             explain(kind, 0.1)

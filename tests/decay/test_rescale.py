@@ -336,7 +336,7 @@ def test_a_rounded_length_is_no_reason():
 
 
 def test_what_recipes_alone_know_is_not_called_measured():
-    """Text repeated for the first time: recipes are no measurement, and no 90 %."""
+    """Text repeated for the first time: an answer by recipes has no 90 % interval."""
     once = {"lr": 1e-3, "batch_size": 64, "dataset_size": 50_000, "epochs": 1}
     once |= {"tokens_per_example": 4096}
     found = rescale(0.1, ADAMW, before=once, after=once | {"epochs": 30})
@@ -370,7 +370,7 @@ def test_what_has_no_answer_or_no_change_is_drawn_too():
 
 
 def test_a_stated_regime_overrules_the_facts():
-    """Also where it contradicts them; LoRA is fine-tuning, an unknown one refused."""
+    """Even if it contradicts them; LoRA is fine-tuning, an unknown regime refused."""
     kinds = {
         regime: rescale(
             0.1, ADAMW, before=SMALL, after=LARGE, regime=regime

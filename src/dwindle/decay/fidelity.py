@@ -73,7 +73,7 @@ class Pair:
 
     @property
     def is_one_knob(self) -> bool:
-        """Whether only the run may change."""
+        """Whether both knobs are the same, so that only the run may change."""
         return self.source == self.target
 
     @property
@@ -83,7 +83,7 @@ class Pair:
 
     @property
     def are_alike(self) -> bool:
-        """Whether an equal shrink at the peak is one all along the run.
+        """Whether an equal shrink at the peak is equal at every step.
 
         At a constant lr, a decay that depends on the lr alone is constant too. A longer
         run takes the same course more slowly: alike, but not one course.
@@ -269,7 +269,7 @@ def of_total(
 
 
 def of_number(pair: Pair) -> Promise:
-    """Return what one number keeps in two libraries' forms of an algorithm."""
+    """Return what the same number keeps in two forms of an algorithm."""
     if pair.is_one_knob:
         return Promise("same-trajectory", ())
     family = family_of(pair.source)
@@ -361,7 +361,7 @@ def _summed_losses(knob: Knob, run: Run) -> str:
 
 
 def _of_other_runs(pair: Pair) -> Iterator[str]:
-    """Yield what the lr must do where runs differ that minimize one objective."""
+    """Yield how to change the lr between different runs with one objective."""
     before, after = pair.before, pair.after
     if before.loss != after.loss and None not in (before.batch_size, after.batch_size):
         size, lr = before.batch_size, "that many times the lr"

@@ -144,7 +144,7 @@ def knob_for_e_folds(target: float, run: Run) -> float:
 
 
 def _largest_at_length(target: float, run: Run) -> float:
-    """Return about the largest knob of which a long run is summed: near the limit.
+    """Return about the largest knob, near the limit, at which a long run is summed.
 
     Raises:
         RangeError: If even that gives fewer e-folds than the target.
@@ -170,7 +170,7 @@ def _largest_at_length(target: float, run: Run) -> float:
 # One setting is evaluated several times, each time over the whole run.
 @lru_cache(maxsize=256)
 def left(knob: float, run: Run) -> Left:
-    """Return what the run leaves, without loss where next to nothing goes."""
+    """Return what the run leaves, exact for the smallest decays too."""
     checked_knob(knob)
     if run.total_steps > LONGEST_WALK:
         try:
@@ -217,7 +217,7 @@ class Momentum(Protocol):
 
     @property
     def momentum(self) -> float:
-        """Momentum, at the peak lr where it moves; 0 where there is none."""
+        """Momentum, at the peak lr if it changes; 0 for none."""
 
     @property
     def dampening(self) -> float:
@@ -268,7 +268,7 @@ def walked(
 
 
 def _e_folds_at_length(knob: float, run: Run, most_walked: int = _MOST_WALKED) -> float:
-    """Return the e-folds of a run that is too long to be walked."""
+    """Return the e-folds of a run too long to compute each step."""
     # Where a stretch of the schedule begins, the buffer still shows what was before, so
     # the first steps are walked. Later the shrink is a smooth function of the step, and
     # Stretch.total needs it at a few places only.
@@ -293,7 +293,7 @@ def _e_folds_at_length(knob: float, run: Run, most_walked: int = _MOST_WALKED) -
 def _memory(
     knob: float, run: Run, course: tuple[Rates, Rates, Rates], most_walked: int
 ) -> int:
-    """Return after how many steps no digit of the buffer shows how it began."""
+    """Return the steps after which no digit of the buffer depends on its start."""
     left = _slowest(knob, run, course)
     if left > run.momentum**_SHARE_OF_DECAY:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
@@ -314,7 +314,7 @@ def _memory(
 
 
 def _slowest(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> float:
-    """Return what a step leaves of a deviation of the buffer, where that is most.
+    """Return the largest share of a deviation of the buffer that a step leaves.
 
     It is the ratio of the two roots, which is largest at the peak lr; at the
     oscillation limit the two meet. A momentum that moves is larger where the lr is
@@ -333,7 +333,7 @@ def _slowest(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> float
 
 
 def _deviation_left(knob: float, run: Run) -> float:
-    """Return what a step leaves of a deviation of the buffer, at the lr of the run."""
+    """Return the share of a deviation of the buffer that a step leaves at this lr."""
     shrink = shrink_per_step(knob, run)
     stays = 1 - _lr(run) * knob if run.nesterov else 1.0
     # The product of both roots over the square of the slow one: their ratio.
@@ -359,7 +359,7 @@ def _settled(
 
 
 def _constant_buffer(knob: float, run: Run, here: Step) -> float:
-    """Return the buffer after a step, per unit of weight, if all such steps follow."""
+    """Return the buffer per unit of weight that equal steps converge to."""
     # With `c = (1 − d) λ` the push u of plain momentum solves `η u² − (1 − μ + η c) u +
     # c = 0`; Nesterov's has `η λ` off the weight besides.
     multiplier, decay, momentum = here
