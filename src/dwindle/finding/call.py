@@ -1,4 +1,4 @@
-"""A user's training function: loaded, called, and served in a worker of its own."""
+"""A user's training function: loaded, called, and served in its own worker."""
 
 import faulthandler
 import inspect
@@ -31,14 +31,14 @@ _HERE = str(Path(__file__).parent)
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What a training function takes: of a scale, ``names``; any where it is None."""
+    """The arguments of a training function; ``names`` None: any quantity of a scale."""
 
     has_seed: bool
     names: tuple[str, ...] | None
     file: str | None = None
 
     def arguments(self, request: Request) -> dict[str, float]:
-        """Return what it is called with: of the scale, only what it declares."""
+        """Return the arguments of a call: of the scale, only those that it declares."""
         scale = {
             # A whole number is one: no layer has 64.0 units.
             name: int(value) if float(value).is_integer() else value
@@ -52,9 +52,10 @@ class Signature:
 
 
 def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signature:
-    """Return what a training function takes.
+    """Return the signature of a training function.
 
-    A UsageError where it takes no weight decay by name, or needs what nobody gives it.
+    A UsageError where it takes no weight decay by name, or needs an argument that a
+    search does not pass.
     """
     must = "A training must be a function with an argument weight_decay."
     if not callable(function):
@@ -106,16 +107,16 @@ def called(
     *,
     raised: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
 ) -> Result:
-    """Call a training function; what it raises is an outcome.
+    """Call a training function; an exception is a result with status ``error``.
 
-    Only ``raised`` passes: a KeyboardInterrupt in this process is the user's.
+    Only ``raised`` propagates: a KeyboardInterrupt in this process is the user's.
     """
     start = time.perf_counter()
     try:
         result = loss_of(function(**signature.arguments(request)), metric)
     except raised:
         raise
-    except BaseException as error:  # noqa: BLE001 also the exit of a script: an outcome
+    except BaseException as error:  # noqa: BLE001 also the exit of a script
         last = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1:]
         result = Result(
             status="error",
@@ -127,9 +128,9 @@ def called(
 
 
 def loss_of(returned: object, metric: Metric = LOSS) -> Result:
-    """Return what a training's result says: a number, a dict, or pairs as they come.
+    """Return the result of what a function returned: a number, a dict, or pairs.
 
-    Nothing is guessed: what is not plainly one loss is an error.
+    Nothing is guessed: anything that is not plainly one loss is an error.
     """
     if inspect.isgenerator(returned):
         return _last_of(returned, metric)
@@ -145,7 +146,7 @@ def loss_of(returned: object, metric: Metric = LOSS) -> Result:
 
 
 def loss_of_value(value: object, what: str) -> Result:
-    """Return the loss that a value is, if it is plainly one number."""
+    """Return the result of one value: its loss, if it is plainly one number."""
     number = _number(value)
     if isinstance(number, str):
         is_result = what == "it returned"
@@ -158,7 +159,7 @@ def loss_of_value(value: object, what: str) -> Result:
 
 
 def _number(value: object) -> float | str:
-    """Return the number that a value is, or what it is instead."""
+    """Return a value as a number, or a description of what it is instead."""
     if isinstance(value, float | int) and not isinstance(value, bool):
         return float(value)
     kind = "None" if value is None else with_article(type(value).__name__)
@@ -184,7 +185,7 @@ def _number(value: object) -> float | str:
 
 
 def _last_of(pairs: Iterator[object], metric: Metric) -> Result:
-    """Read (step, loss) as they come; the first that is not finite ends it all."""
+    """Read pairs (step, loss) until one is not finite; return the result."""
     readings = Readings(metric)
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 a pair
@@ -194,7 +195,7 @@ def _last_of(pairs: Iterator[object], metric: Metric) -> Result:
         step, value = pair
         result = loss_of_value(value, f"its loss at step {step}")
         if result.loss is None:
-            # Nothing that comes after NaN is of use: the generator is closed.
+            # Training on after NaN is of no use: the generator is closed.
             where = "" if result.status == "error" else f" at step {step}"
             return replace(result, error=f"{result.error}{where}")
         readings.add(Place(result.loss, str(result.loss)))
@@ -234,7 +235,7 @@ def _module(place: str) -> object:
         try:
             return import_module(place)
         except ModuleNotFoundError as error:
-            # An import inside of the module that fails is the user's own failure.
+            # A failing import inside the module is the user's own error.
             if not error.name or not f"{place}.".startswith(f"{error.name}."):
                 raise
             here = [path.stem for path in Path.cwd().glob("*.py")]
@@ -249,7 +250,7 @@ def _module(place: str) -> object:
         raise UsageError(must, f"{place}: no such file", nearest_file(Path(place)))
     sys.path.insert(0, str(path.parent))
     module = module_from_spec(spec)
-    # Dataclasses and pickles look their module up by name.
+    # Dataclasses and pickles find their module by name.
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
     return module
@@ -269,10 +270,10 @@ def _name(function: object) -> str:
 
 
 def serve(requests_from: int, answers_to: int) -> None:
-    """Live as a worker: the function comes first, then asks until the pipe ends.
+    """Serve as a worker: receive the function, then requests until the pipe closes.
 
-    The answer to the function is its signature, or an outcome or an error of ours that
-    says why there is none; that to an ask is an outcome.
+    The function is answered by its signature, or by a result or an error of ours with
+    the reason why there is none; a request is answered by a result.
     """
     # What the function starts must not hold our pipes open.
     for pipe in (requests_from, answers_to):
@@ -300,8 +301,8 @@ def serve(requests_from: int, answers_to: int) -> None:
         except EOFError:
             return
         result = called(function, signature, request, metric)
-        # A child that the training forked and let return would answer, too: its answer
-        # would be taken for that of the next training.
+        # A child that the training forked, and that returned here, must not answer: its
+        # answer would be taken for that of the next training.
         if os.getpid() != ours:
             os._exit(0)
         answers.send(result)

@@ -34,7 +34,7 @@ from dwindle.fitting.find_line import (
     refuse_without_decay,
 )
 
-# A crash of Python then says where. PYTHONUNBUFFERED would save more of what was
+# A crash of Python then prints where. PYTHONUNBUFFERED would save more of what was
 # printed, but it writes each word by itself: lines of several processes would mix.
 _HELPS_PYTHON = {"PYTHONFAULTHANDLER": "1"}
 _MISTAKES = 1  # of typing: {sed}, {sede}
@@ -58,8 +58,8 @@ class CommandRecipe:
     def __post_init__(self) -> None:
         _refuse_what_cannot_run(self.words)
         refuse_without_decay(self.words, self.replaced_names)
-        # With {sed} the seeds would all be one, and nothing would say so. A scale that
-        # does not arrive is refused elsewhere; {part} may be no {port}.
+        # With {sed} all trainings would have one seed, unnoticed. A scale that does not
+        # arrive is refused elsewhere; {part} need not mean {port}.
         for name in () if self.has_seed else self.left_as_they_are:
             written = name.casefold()
             if "seed" in written or typing_mistakes(written, "seed") <= _MISTAKES:
@@ -79,7 +79,7 @@ class CommandRecipe:
 
     @property
     def left_as_they_are(self) -> tuple[str, ...]:
-        """Names in braces that no placeholder has: they arrive as they stand."""
+        """Names in braces that are no placeholders: they stay as they are."""
         written = names_in_braces(self.words)
         return tuple(each for each in written if each not in self.replaced_names)
 
@@ -95,7 +95,7 @@ class CommandRecipe:
 
     @property
     def script_files(self) -> tuple[Path, ...]:
-        """The files among the words: the script, settings; what a hash should cover."""
+        """The files among the words (script, settings), whose contents are hashed."""
         paths = (Path(word) for word in self.words if "{" not in word)
         return tuple(path for path in paths if _is_file(path))
 
@@ -113,7 +113,7 @@ class CommandRecipe:
 
 
 def script_of(words: Sequence[str]) -> str:
-    """Return what a command runs: itself, or what its interpreter or launcher runs."""
+    """Return the script of a command, behind its interpreter or launcher if any."""
     if list(words[1:2]) == ["-m"] and len(words) > 2:  # noqa: PLR2004, a name behind it
         return words[2]
     first = Path(words[0])
@@ -133,7 +133,7 @@ class CommandTraining:
         self._is_closed = False
 
     def train(self, request: Request) -> Result:
-        """Run the command and wait for its end; what fails in it is an outcome."""
+        """Run the command and wait for it to end; a failure is a result."""
         uses, start = self._command.placeholders, time.monotonic()
         out: Path | None = None
         is_kept = False
@@ -208,7 +208,7 @@ class CommandTraining:
 
 
 class _ResultFile:
-    """A file of results, if the metric stands in one: as it was before the training."""
+    """The file of results, if the metric is in one, and its state before training."""
 
     def __init__(self, command: CommandRecipe, out: Path | None) -> None:
         self._metric = command.metric
@@ -221,7 +221,7 @@ class _ResultFile:
         self._before = _state_of(self._path)
 
     def read(self) -> Result | None:
-        """Return what the file says now; that of an earlier training says nothing."""
+        """Return the result in the file; one of an earlier training does not count."""
         if self._file is None:
             return None
         path = self._path
@@ -312,7 +312,7 @@ def _refuse_what_cannot_run(words: Sequence[str]) -> None:
         must, remedy = "A command must have no NUL character.", "Leave it out."
         raise UsageError(must, repr(" ".join(words)), remedy)
     if PLACEHOLDER.search(words[0]):
-        return  # found out when it is started
+        return  # checked when it is started
     path, reason = _program(words[0], os.environ)
     if reason:
         must = "The first word of a command must be a program that can be run."

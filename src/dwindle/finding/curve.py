@@ -27,7 +27,7 @@ class Tried:
 
     @property
     def is_without(self) -> bool:
-        """Whether it had no decay; a knob that runs backwards has infinity for that."""
+        """Whether it had no decay, which is infinity at a knob that runs backwards."""
         return self.value in {0, math.inf}
 
 
@@ -52,7 +52,7 @@ class Harm:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchFigure(NotebookFigure):
-    """What a figure of a search shows; ``mean`` has (value, loss) of the mean curve."""
+    """The figure of a search; ``mean`` has (value, loss) of the mean curve."""
 
     name: ClassVar = "curve"
 

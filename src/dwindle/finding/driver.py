@@ -1,4 +1,4 @@
-"""Runs a search: asks the design, trains, commits each training, and resumes."""
+"""Runs a search: trains what the design proposes, commits each, and resumes."""
 
 import time
 from collections import Counter
@@ -37,11 +37,11 @@ from dwindle.store.store import Store
 from dwindle.study.cluster import Cluster
 from dwindle.study.stopping import stopping_on_signals
 
-# A death or a time-out may be the machine's: so often is one training tried in a run.
+# Tries of a training in one run: a death or a time-out may be the machine's fault.
 _TRIES = 2
 MOST_JOBS = 1024  # a thread waits for each
-# Equal losses of this many decays are no chance; where they have few digits, accuracies
-# such as 0.95, so many at both ends of a range.
+# Equal losses at this many decays are no coincidence; with few digits, as of an
+# accuracy of 0.95, it takes the larger number.
 _FEW, _MANY = 3, 7
 _NEAR = 1e-3  # of ln decay: an end of the range is typed in six digits
 
@@ -71,11 +71,11 @@ OnWarning = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How trainings run; none of it makes them others.
+    """How trainings run; none of it changes their results.
 
     ``jobs`` at a time: one in each slot, or as many as the cluster has room for, where
-    None. After ``seconds`` no further training begins. ``watched`` is the folder that
-    warnings about files look at. The ``cluster`` is left open.
+    None. After ``seconds`` no further training begins. ``watched`` is the folder in
+    which files that trainings share are detected. The ``cluster`` is left open.
     """
 
     jobs: int | None = None
@@ -102,7 +102,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """Everything that a search is: what is asked, of which training, in which unit."""
+    """Everything that defines a search: range, training, conditions and unit."""
 
     spec: FindSpec
     conditions: OwnConditions
@@ -110,7 +110,7 @@ class SearchPlan:
     recipe: Recipe
 
     def close(self) -> None:
-        """End what was started to look at the training: the worker of a function."""
+        """End what was started to inspect the training: the worker of a function."""
         self.recipe.open().close()
 
 
@@ -132,7 +132,7 @@ def run_search(
     on_progress: OnProgress = lambda _: None,
     on_warning: OnWarning = lambda _: None,
 ) -> str:
-    """Train what the design asks for and the store does not have yet.
+    """Train what the design proposes and the store does not have yet.
 
     Each training is committed as it ends, so that after any stop the same call goes on.
     Returns why it stopped, as :class:`~dwindle.stats.points.Proposal` has it, or
@@ -167,7 +167,7 @@ def run_search(
 class _Driver:
     """A search in progress; owns what is known and what was given up.
 
-    What it does for a training takes no longer where many are known.
+    Its work per training does not grow with the number of known ones.
     """
 
     search: SearchPlan
@@ -238,7 +238,7 @@ class _Driver:
         return limit is not None and time.monotonic() - self.began >= limit
 
     def _train(self, proposed: tuple[ProposedTraining, ...]) -> None:
-        # The strongest first: where it has the loss of the weakest, none matters.
+        # The strongest first: if it has the loss of the weakest, no decay matters.
         order = sorted(proposed, key=lambda each: each.x < self._strong)
         by_number = {self._number(each): each for each in order}
         is_first = not self.progress().trained
@@ -251,7 +251,7 @@ class _Driver:
                 self.on_warning(warning)
             if by_number[request.number].seed == 0:
                 self._refuse_no_effect()
-            # Said once, as soon as it shows.
+            # One warning, as soon as it shows.
             if self.search.recipe.has_seed and self.seed_shows is None:
                 self.seed_shows = seed_shows(self.known)
                 if self.seed_shows is False:
@@ -259,7 +259,7 @@ class _Driver:
 
     @property
     def _strong(self) -> float:
-        """The x from which a decay is that of the strong end of the range, or more."""
+        """The x of the strong end of the range, less a margin for rounding."""
         spec, unit = self.search.spec, self.search.unit
         return max(unit.x_from_number(end) for end in (spec.low, spec.high)) - _NEAR
 
@@ -271,7 +271,7 @@ class _Driver:
         return self.numbers[proposed.name]
 
     def _requests(self, by_number: dict[int, ProposedTraining]) -> Iterator[Request]:
-        """Yield trainings one by one, as slots for them become free."""
+        """Yield requests one by one, as slots for them become free."""
         for number, each in by_number.items():
             if self._is_over():
                 return
@@ -285,9 +285,8 @@ class _Driver:
             )
 
     def _repeat_one(self) -> None:
-        """Where seeds do not pair, train one again: does its seed fix the loss?"""
-        # That costs a training, and is a warning rather than a result: it is not
-        # stored.
+        """Where seeds do not pair, repeat one training: warn if its loss differs."""
+        # The repeated training is not stored: it is no result of the search.
         known = [name for name, each in self.known.items() if each.status == "ok"]
         if not (self.search.recipe.has_seed and self.timed and known):
             return
@@ -312,7 +311,7 @@ class _Driver:
         )
         outcome = Outcome(
             status=result.status,
-            steps=0,  # known to the training only
+            steps=0,  # only the training counts them
             seconds=result.seconds,
             loss=result.loss,
             error="\n".join(lines) if result.status != "ok" else None,

@@ -25,9 +25,9 @@ def under_way(
     ray: "bool | str | Cluster",
     **settings: Any,  # of Settings, each of its own type
 ) -> "Iterator[tuple[Path, Settings, OnProgress]]":
-    """Give where results are kept, how trainings run, and what shows progress.
+    """Yield the store of results, how trainings run, and what shows progress.
 
-    The file called ``name`` goes when all is well where the caller has no ``store``.
+    Without a ``store``, a temporary one called ``name`` is removed after success.
     """
     from dwindle.finding.driver import Settings
     from dwindle.finding.progress import shown_here
@@ -43,8 +43,8 @@ def under_way(
 
 @contextmanager
 def _place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
-    """Give the store of a search: the caller's, or one that goes when all is well."""
-    # If anything stops the search that folder stays: hours of training may be in it.
+    """Yield the store of a search: the caller's, or one removed after success."""
+    # After any error the folder stays: hours of training may be in it.
     if store is not None:
         yield Path(store)
         return
@@ -61,7 +61,7 @@ def _place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def find(  # noqa: PLR0913, each is a question of its own
+def find(  # noqa: PLR0913, each is an option of its own
     train: "Train",
     *,
     knob: object,
@@ -101,12 +101,12 @@ def find(  # noqa: PLR0913, each is a question of its own
         run: Facts of the training, so that the half-life of the answer can be given.
         metric: Key of the loss in a dict; of a command, how the loss is printed.
         take: Which of several losses counts: the ``"last"``, ``"min"`` or ``"max"``.
-        maximize: Whether larger is better; if left out, as the name of the metric says:
-            ``val_accuracy`` is to be large.
+        maximize: Whether larger is better; if left out, the name of the metric decides:
+            ``val_accuracy`` is maximized.
         trainings: The most trainings.
         within: Factor at which the interval is narrow enough.
         guess: Where the best is expected.
-        zero: Whether it is trained without decay, too: that answers whether decay
+        zero: Whether it is trained without decay, too: only that shows whether decay
             matters at all.
         scale: Quantities of scale that its trainings get by name, such as the width.
             A store may hold trainings of several scales.
@@ -114,8 +114,8 @@ def find(  # noqa: PLR0913, each is a question of its own
         timeout: Seconds after which a single training is ended.
         jobs: Trainings at a time; one, or as many as Ray has room for.
         ray: Whether they run on a local Ray cluster, started for it; ``HOST:PORT`` of
-            one that runs; or a :class:`~dwindle.study.cluster.Cluster`, which says what
-            a training needs: ``Cluster("10.0.0.1:6379", gpus=0.5)``.
+            one that runs; or a :class:`~dwindle.study.cluster.Cluster`, with what a
+            training needs: ``Cluster("10.0.0.1:6379", gpus=0.5)``.
         store: The file of results: with it the same call goes on after any stop.
             Without, results are only in what is returned.
         accept_change: Go on although the training is another one than in the store.
@@ -140,7 +140,7 @@ def find(  # noqa: PLR0913, each is a question of its own
         (8, 'trainings')
 
     """
-    # Imported here: numpy is, and naming this function must cost nothing.
+    # Imported here, with numpy: importing dwindle must stay fast.
     from dwindle.finding.driver import run_search
     from dwindle.finding.found import found_of
     from dwindle.finding.metric import Metric

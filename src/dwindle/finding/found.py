@@ -37,7 +37,7 @@ from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
 from dwindle.wording import NOTHING, clean, counted, listed, number
 
-# Why a search stopped -> how a reader is told.
+# Why a search stopped -> that in words.
 _STOPPED = {
     "within": "the interval is as narrow as asked",
     "trainings": "the limit of trainings is reached",
@@ -51,7 +51,7 @@ _NO_INTERVAL = "no interval: that takes 4 seeds or more"
 JSON_HAS_ALL = "--json has all of them"
 # More trainings than these no figure can show, and nobody reads.
 MOST_SHOWN = 1_000
-# Facts that make a half-life in epochs and e-folds of the run.
+# Facts that give the half-life in epochs and the e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
 # A note has three decays that hurt: the first, the last and the one in the middle.
 _HARMS_SHOWN = 3
@@ -68,15 +68,15 @@ class Found(ShownWithFigure, Plain):
     """The best weight decay of a user's own training, as far as it was trained.
 
     Args:
-        name: What the training is called.
+        name: The name of the training.
         knob: Where the value is typed.
-        symbol: How the value is called there.
+        symbol: The name of the value there.
         value: The number to type; None where there is none, and ``why_null`` says why.
         low: Lower end of its 90 % interval; None where it is not known.
         high: Upper end.
         at_edge: The end of the range at which the value lies, and is a bound only.
         matters: Whether decay matters: ``"yes"``, ``"no"`` or ``"cannot tell"``.
-        matters_why: Why, in a few words.
+        matters_why: The reason, in a few words.
         gain: Share of the loss without decay that the best decay takes off; None where
             it is not known, or losses are not all positive.
         gain_low: Lower end of its 90 % interval, by the seeds that trained both.
@@ -84,8 +84,8 @@ class Found(ShownWithFigure, Plain):
         harms: Decays of the range that are clearly worse than none, from low to high.
         trainings: How many gave a result.
         seeds: How many seeds they had.
-        paired: Whether the losses of a seed go together over the decay; None where that
-            cannot be told yet.
+        paired: Whether the losses of a seed go together over the decay; None where it
+            is not known yet.
         needed: About how many further seeds would make the interval as narrow as asked.
         matters_needed: About how many would decide whether decay matters.
         stopped_because: Why the search stopped; None while it is not finished.
@@ -96,8 +96,8 @@ class Found(ShownWithFigure, Plain):
         half_life: Half-life of the value on every clock, None where it is not known.
         e_folds: What the run takes off a weight with zero gradient, in e-folds.
         typed: What a training gets for the value, where it is another number.
-        notes: What else to know.
-        former: Trainings of the file under conditions of before; they do not count.
+        notes: Further notes.
+        former: Trainings of the file under earlier conditions; they do not count.
 
     """
 
@@ -141,7 +141,7 @@ class Found(ShownWithFigure, Plain):
 
     @property
     def place(self) -> str:
-        """Where the value is typed, as a reader knows it."""
+        """Where the value is typed, as reports name it."""
         return place_of(self.knob)
 
     @property
@@ -191,10 +191,10 @@ class Found(ShownWithFigure, Plain):
             return f"Decay matters: {clause}." if by > 0 else "Decay matters."
         reason = f" ({self.matters_why})" if self.matters_why else ""
         if self.matters == "no":
-            told = self.harms
-            if len(told) > _HARMS_SHOWN:
-                told = told[0], told[len(told) // 2], told[-1]
-            text = wording.no_gain(self.matters_why, [str(each) for each in told])
+            shown = self.harms
+            if len(shown) > _HARMS_SHOWN:
+                shown = shown[0], shown[len(shown) // 2], shown[-1]
+            text = wording.no_gain(self.matters_why, [str(each) for each in shown])
             return wording.capital(text)
         return f"Whether decay matters cannot be told{reason}."
 
@@ -208,7 +208,7 @@ class Found(ShownWithFigure, Plain):
 
     @property
     def left_out(self) -> str:
-        """What to know where some are not shown, as a sentence."""
+        """A sentence where not all trainings are shown; else empty."""
         if len(self.shown) == len(self.curve):
             return ""
         some, every = wording.count(len(self.shown)), wording.count(len(self.curve))
@@ -281,9 +281,9 @@ class Found(ShownWithFigure, Plain):
 
     def _drawn(self) -> Sheet:
         answer = self.headline, self.range_text, self.why
-        told = self.facts(), self.notes
+        known = self.facts(), self.notes
         return answer_sheet(
-            answer, *told, self.table(), is_found=self.value is not None
+            answer, *known, self.table(), is_found=self.value is not None
         )
 
     def __repr__(self) -> str:
@@ -299,8 +299,8 @@ def answer_sheet(
 ) -> Sheet:
     """Return an answer as it is printed.
 
-    It ``says`` what to type, how sure that is and why; what is ``known`` of it, the
-    first notes and the tables follow, each below an empty line.
+    The ``answer`` is the value to type, its interval and the reason; facts that are
+    ``known``, the first notes and the tables follow, each below an empty line.
     """
     styles = f"bold {'green' if is_found else 'yellow'}", "bold", ""
     texts = zip(answer, styles, strict=True)
@@ -318,7 +318,7 @@ def answer_sheet(
 
 
 def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
-    """Return what a store's trainings show, but for a stop that they do not show."""
+    """Return what the trainings of a store show; they may not show why it stopped."""
     stored = stored.at(stored.spec.scale)
     conditions, scale = stored.conditions, stored.spec.scale
     unit = unit_of(conditions, scale)
@@ -446,7 +446,7 @@ def _what_it_does(
 
 
 def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
-    """Yield what to know beside the value, the most important first."""
+    """Yield the notes beside the value, the most important first."""
     conditions = stored.conditions
     errors = [
         (trial.number, outcome.error or "")

@@ -1,4 +1,4 @@
-"""A training that is a Python function: in a worker of its own, called many times."""
+"""A training that is a Python function: loaded once in a worker, called many times."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ class FunctionRecipe:
     metric: Metric = LOSS
     scale_names: tuple[str, ...] = ()
     _signature: Signature | None = field(default=None, repr=False)
-    # The worker that was asked for the signature serves the first training.
+    # The worker that returned the signature serves the first training.
     _spare: "FunctionTraining | None" = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -66,7 +66,7 @@ class FunctionRecipe:
 
     @property
     def signature(self) -> Signature:
-        """What the function takes; a function given by name is loaded for that."""
+        """The signature of the function; one given by name is loaded for that."""
         if self._signature is None:
             training = FunctionTraining(self)
             try:
@@ -117,7 +117,7 @@ class FunctionTraining:
         self._is_closed = False
 
     def load(self) -> Signature:
-        """Start a worker, and return what the function takes."""
+        """Start a worker, and return the signature of the function."""
         kept = Kept(None)
         answer = self._start({}, kept)
         if isinstance(answer, Signature):
@@ -132,7 +132,7 @@ class FunctionTraining:
         raise UsageError(must, str(answer.error), remedy)
 
     def train(self, request: Request) -> Result:
-        """Call the function and wait; what fails in it is an outcome."""
+        """Call the function and wait; a failure is a result."""
         kept = Kept(request.folder and request.folder / f"{request.number}.txt")
         start = time.monotonic()
         try:
@@ -180,7 +180,7 @@ class FunctionTraining:
     def _start(
         self, environment: Mapping[str, str], kept: Kept
     ) -> Signature | DwindleError | Result:
-        """Start a worker, and return what it says of the function."""
+        """Start a worker; return the function's signature, or why there is none."""
         recipe = self._recipe
         with self._lock:
             self._environment = dict(environment)
@@ -199,7 +199,7 @@ class FunctionTraining:
     def _answer(
         self, what: object, kept: Kept, seconds: float | None
     ) -> Signature | DwindleError | Result | str | None:
-        """Send something and return the answer: a text if it died, None if too late."""
+        """Send something; return the answer, a text if it died, None if too late."""
         worker = self._worker
         if worker is None:
             return "it was ended"
@@ -266,8 +266,8 @@ class InlineRecipe:
     """A function that is called in this process: to debug it, not to be safe from it.
 
     Nothing ends it at a time-out, and nothing that it prints is kept. ``source`` is the
-    user's own function behind it, whose name and source say which training this is;
-    ``name`` and ``hashes`` say it instead.
+    user's own function behind it, whose name and source code identify the training;
+    ``name`` and ``hashes`` do so instead, where given.
     """
 
     function: Function
@@ -279,7 +279,7 @@ class InlineRecipe:
 
     @cached_property
     def signature(self) -> Signature:
-        """What the function takes."""
+        """The signature of the function."""
         return signature_of(self.function, self.scale_names)
 
     @property
@@ -292,7 +292,7 @@ class InlineRecipe:
         return self
 
     def train(self, request: Request) -> Result:
-        """Call the function; what it raises is an outcome, but a UsageError of ours."""
+        """Call the function; an exception is a result, but a UsageError propagates."""
         raised = (KeyboardInterrupt, UsageError)
         return called(
             self.function, self.signature, request, self.metric, raised=raised

@@ -1,4 +1,4 @@
-"""A process group of a training's own, under a small parent that ends it with us."""
+"""The process group of a training, under a small parent that ends it with us."""
 
 import os
 import select
@@ -15,12 +15,12 @@ from dwindle.errors import RefusedError
 
 # Run as a script, never imported here: some of its signals are not there on Windows.
 _PARENT = Path(__file__).with_name("parent.py")
-# Between asking a group to end and ending it: time to write a checkpoint's last bytes.
+# Between SIGTERM and SIGKILL: time to write the last bytes of a checkpoint.
 GRACE_S = 2.0
-# What is left in the background has this long after the training itself ended: as long
-# as the parent lets it linger and asks it to end, and a busy machine's delay.
+# Time for what is left in the background after the training has ended: the parent's
+# linger and grace, and the delay of a busy machine.
 _AFTER_THE_END_S = GRACE_S + 8.0
-_ORPHANED_S = 1.0  # its small parent is gone: what it left is not waited for
+_ORPHANED_S = 1.0  # the small parent is gone: what it left is not waited for
 _PIECE = 1 << 18  # read at once: a quarter of what the pipe can hold
 _F_SETPIPE_SZ = 1031  # from Linux's <linux/fcntl.h>; a large pipe saves switches
 
@@ -28,8 +28,8 @@ _F_SETPIPE_SZ = 1031  # from Linux's <linux/fcntl.h>; a large pipe saves switche
 class Group:
     """A running program and all that it starts; owns its pipes and its parent.
 
-    The first of the ``words`` is the name that it finds itself called by; ``inherited``
-    are file descriptors of ours that it gets, too. It starts or raises an OSError.
+    The first of the ``words`` is its ``argv[0]``; ``inherited`` are file descriptors of
+    ours that it gets, too. It starts or raises an OSError.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Group:
                 for pipe in theirs[1:3]:
                     with suppress(OSError):
                         fcntl.fcntl(pipe, _F_SETPIPE_SZ, 1 << 20)
-            # No shell: what runs is what the user asked to be run, word by word.
+            # No shell: what runs is the user's own command, word by word.
             self._parent = subprocess.Popen(  # noqa: S603
                 [
                     *(sys.executable, "-I", "-S", str(_PARENT)),
@@ -91,7 +91,7 @@ class Group:
                 os.close(pipe)
 
     def end(self) -> None:
-        """Let the group be ended: asked to, and after a grace by force; any thread."""
+        """Have the group ended, by SIGTERM and after a grace SIGKILL; any thread."""
         with self._lock:
             if self._tie >= 0:
                 os.close(self._tie)
@@ -179,7 +179,7 @@ class Group:
         return readable
 
     def _read_status(self) -> None:
-        """Read what the parent says; at its end without a code the parent has died."""
+        """Read status lines; if they end without an exit code, the parent has died."""
         piece = os.read(self._status, 1024)
         self._status_bytes += piece
         *lines, self._status_bytes = self._status_bytes.split(b"\n")
@@ -199,7 +199,7 @@ class Group:
 
 
 def how_it_ended(group: Group) -> str:
-    """Return in words how a program ended that did not end well."""
+    """Return in words how a program failed."""
     code = group.exit_code
     if group.errno is not None:
         return f"it could not be started: {os.strerror(group.errno)}"

@@ -39,19 +39,19 @@ _WRAPPED = re.compile(
     r"(?:tensor|array|float\w*|double|Decimal|Scalar)\(\s*)?(?P<list>\[\s*)?",
     re.IGNORECASE,
 )
-# What stands where a number should, and says that there is none.
+# What may stand in place of a number and means that there is none.
 _NONE = re.compile(
     r"(?:none|null|nil|n/?a|undefined|diverged|overflow)(?!\w)"
     r"|[*?#\-–—_.]+(?!\w)|[,;)\]}]|$",
     re.IGNORECASE,
 )
-# Prose about a metric is no place for its number, unless it says that there is none.
+# Prose about a metric is no place of a number, unless it reports a divergence.
 _DIVERGED = re.compile(
     r"\b(?:nan|inf(?!\s+to\b)|infinite|non-?finite|not finite"
     r"|diverge[ds]?|overflow\w*)\b",
     re.IGNORECASE,
 )
-# A progress bar colors what it prints; a metric is looked for in bytes.
+# A progress bar colors what it prints; a metric is searched for in bytes.
 _ANSI = re.compile(ANSI.pattern.encode())
 _NAMES_WITH_NUMBERS = re.compile(
     # Only from the start of a name: a line of 64,000 letters is gone through once.
@@ -59,7 +59,7 @@ _NAMES_WITH_NUMBERS = re.compile(
     re.IGNORECASE,
 )
 TRAINER_STATE = "trainer_state.json"
-# How much behind a place is looked at: a line may have a hundred thousand places.
+# Characters read behind a place: a line may have a hundred thousand places.
 _SEEN = 200
 
 
@@ -67,8 +67,8 @@ _SEEN = 200
 class Place:
     """One place of a metric: its number, or why there is none to use.
 
-    ``value`` is NaN where the place says that there is no number; None where something
-    stands there that cannot be read for sure.
+    ``value`` is NaN where the place has no number (``None``, ``diverged``); None where
+    it cannot be read for sure.
     """
 
     value: float | None
@@ -76,13 +76,13 @@ class Place:
 
     @property
     def is_number(self) -> bool:
-        """Whether a number was written: "nan" is one, "None" is none."""
+        """Whether a number was written: "nan" is one, "None" is not."""
         is_finite = self.value is not None and not math.isnan(self.value)
         return is_finite or bool(_NUMBER.fullmatch(self.raw))
 
 
 def taken(text: str) -> str:
-    """Return which number of a metric counts, if it is one of the three words."""
+    """Return ``text`` if it is one of last, min and max."""
     if text not in get_args(Take):
         raise UnknownNameError.among("--take", text, get_args(Take))
     return text
@@ -96,8 +96,8 @@ class Metric:
         text: A name (``val_loss``), a regular expression with one group, or a key of a
             file (``run.json:eval.loss``, ``log.jsonl:loss``, ``trainer_state.json``).
         take: Which number counts: the ``last``, or the ``min`` or ``max`` of all.
-        maximize: Whether larger is better; as its name says if None. What is read is
-            returned as it stands.
+        maximize: Whether larger is better; None decides by the name. Losses are
+            returned as they were read.
 
     Raises:
         UsageError: If it is none of these.
@@ -159,7 +159,7 @@ class Metric:
 
     @property
     def larger_is_better(self) -> bool:
-        r"""Whether larger is better: as was said, or else by the name.
+        r"""Whether larger is better: ``maximize``, or else by the name.
 
         Example:
             >>> texts = ("val_acc", "m.json:loss", r"loss .* top-1 (\S+)")
@@ -202,7 +202,7 @@ class Readings:
     def add_last(self, backwards: Iterable[Place]) -> None:
         """Take in the last of some places, which come from the last to the first.
 
-        No more of them are looked at than are needed to know whether there is a number.
+        It stops as soon as it is known whether there is a number.
         """
         last = None
         for place in backwards:
@@ -312,8 +312,8 @@ class _PatternPlaces:
     def __init__(self, text: str) -> None:
         self._whole = re.compile(text)
         self._before = _before_the_group(text)
-        # What looks around or at the ends of all may not be there in a block of lines
-        # though it is in one of them.
+        # Lookarounds and anchors of the whole text may fail in a block of lines though
+        # they match in one of them.
         is_safe = not re.search(r"\(\?[=!<]|\\[AZbB]", text)
         first = text if self._before is None else self._before.pattern
         self._block = re.compile(first, re.MULTILINE) if is_safe else None
@@ -357,7 +357,7 @@ def _text_before_the_group(text: str) -> str:
 
 
 def _before_the_group(text: str) -> re.Pattern[str] | None:
-    """Return the pattern of what stands before the group, if that says anything."""
+    """Return the pattern of what stands before the group, if it is specific enough."""
     before = _text_before_the_group(text)
     letters = re.sub(r"\\.|\[[^\]]*\]|\(\?[^)]*|\W", "", before)
     # ^ or .* stand everywhere; a single letter in too many places.
@@ -400,7 +400,7 @@ def number_from(text: str) -> float:
 
 
 def judged(readings: Readings, seen: Iterable[str] = ()) -> Result:
-    """Return what the place that counts says of its training.
+    """Return the result by the place that counts.
 
     ``seen`` are names that stood with a number, for the nearest where there is no
     place.

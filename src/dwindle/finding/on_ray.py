@@ -13,7 +13,7 @@ from dwindle.finding.command import CommandRecipe
 from dwindle.finding.training import Recipe, Request, Result, Training
 from dwindle.study.cluster import Cluster, PlaceLostError
 
-# What Ray gives a call, and a function's worker must be started anew for.
+# Set by Ray for each call; a function's worker is restarted when they change.
 _GIVEN = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 
@@ -31,7 +31,7 @@ class RayRecipe:
 
     @cached_property
     def sent(self) -> object:
-        """The recipe with a name of its own, sent to the cluster once."""
+        """The recipe with a unique name, sent to the cluster once."""
         return self.cluster.keep((secrets.token_hex(), self.recipe))
 
     def open(self) -> "RayTraining":
@@ -50,7 +50,7 @@ class RayTraining:
         self._is_closed = False
 
     def train(self, request: Request) -> Result:
-        """Train on a node and wait; the death of its worker or node is an outcome."""
+        """Train on a node and wait; the death of its worker or node is a result."""
         start = time.monotonic()
         with self._lock:
             if self._is_closed:
@@ -84,7 +84,7 @@ _opened: dict[str, Training] = {}
 
 
 def train_here(sent: tuple[str, Recipe], request: Request) -> tuple[Result, bytes]:
-    """Train in this worker of Ray; return what came of it, and its output.
+    """Train in this worker of Ray; return the result and the output.
 
     The driver keeps the output: the disk of this node may be another one. Folders that
     are to be kept are made here.
@@ -110,7 +110,7 @@ def _with_output(result: Result) -> tuple[Result, bytes]:
 
 
 def _written(request: Request, output: bytes) -> Path | None:
-    """Keep the output of a training where it would be after one on this machine."""
+    """Write the output to the file where a training on this machine has it."""
     if request.folder is None or not output:
         return None
     request.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from dwindle.wording import visible
 KEPT_FIRST, KEPT_LAST = 1_000_000, 4_000_000
 # What is shown of a failure, and what is searched for names that might be meant.
 _LAST_LINES, _LAST_OF_STDOUT, _SEARCHED = 12, 4, 64_000
-# Nothing of it may act in the terminal of a person who looks at it later.
+# Control sequences of an output must not act in the terminal that shows it later.
 ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )

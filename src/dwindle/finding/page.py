@@ -1,4 +1,4 @@
-"""What trainings of one's own showed, as one self-contained page or picture."""
+"""The results of a user's own trainings, as one self-contained page or picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a page has: the answer first, then section by section; and its picture."""
+    """The contents of a page: the answer, the sections, and the picture."""
 
     name: str
     headline: str
@@ -40,7 +40,7 @@ class Page:
 
 
 def render_page(page: Page, origin: Origin | None = None) -> str:
-    """Return it as HTML, with where it comes from."""
+    """Return the page as HTML, with its origin."""
     return filled(
         "find.html.j2",
         title=f"{page.name}: best weight decay",
@@ -98,7 +98,7 @@ def cards_of(
     scope: str,
     notes: Sequence[str],
 ) -> tuple[Card, ...]:
-    """Return what to type, if there is a value, and the first notes."""
+    """Return the card of the value, if there is one, and that of the first notes."""
     within = raised(interval(*limits, digits=3)) if None not in limits else ""
     value = (value_card(line, within, scope),) if line else ()
     told = tuple(("", note) for note in first_notes(notes, JSON_HAS_ALL))

@@ -8,8 +8,8 @@ the driver died, the group is ended. What it writes to the status pipe::
     E 13        it could not be: an errno
     X 0         it ended with this code; negative: of a signal
 
-Arguments: the status pipe, the driver's process id, the seconds between asking a group
-to end and ending it, the program's path, and its words.
+Arguments: the status pipe, the driver's process id, the seconds between SIGTERM and
+SIGKILL, the program's path, and its words.
 """
 
 # pathlib and contextlib would cost milliseconds at every start.
@@ -22,11 +22,11 @@ import sys
 import time
 
 _PR_SET_CHILD_SUBREAPER = 36  # from Linux's <linux/prctl.h>
-# A driver that forked has given its pipe to others: then the parent's id says it.
+# A driver that forked has shared its pipe: then a changed parent id shows its death.
 _CHECK_PARENT_S = 2.0
 # What a process left in the background may still do after its training has ended.
 _LINGER_S = 1.0
-_ROUND_S = 0.05  # between two looks at who is left
+_ROUND_S = 0.05  # between two checks of what is left
 # Ignored signals are inherited; Python ignores these two, a background shell the rest.
 _DEFAULT = [
     *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD),
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of whatever a descendant leaves behind, where Linux lets us."""
+    """Become the parent of all orphans of our descendants, where Linux lets us."""
     if sys.platform != "linux":
         return
     try:

@@ -31,7 +31,6 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
     """Give a function that shows the progress of a search.
 
     Where the console is no terminal nothing is shown: a log has no use for a bar.
-
     """
     if not console.is_terminal:
         yield lambda _: None
@@ -57,7 +56,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
 @contextmanager
 def shown_here() -> Generator[OnProgress, None, None]:
     """Give a function that shows progress in a notebook or a terminal, if it is one."""
-    # Looked for, not imported: whoever is in a notebook has IPython loaded.
+    # Not imported: in a notebook IPython is loaded already.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is None or not hasattr(shell, "kernel"):
@@ -76,5 +75,5 @@ def shown_here() -> Generator[OnProgress, None, None]:
 
     try:
         yield update
-    finally:  # what an error says, it says below
+    finally:  # the bar goes; an error is printed below it
         handle.update(HTML(""))

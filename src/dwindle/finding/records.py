@@ -21,7 +21,7 @@ from dwindle.wording import clean, counted, quantity
 class OwnTrial:
     """One training of a user's own.
 
-    A reader calls it by its ``number``, its place in the order of asking, from 1.
+    Reports name it by its ``number``, its place in the order of requests, from 1.
     ``typed`` is the text that stands for its decay, exactly; ``"inf"`` is one. Where it
     takes no seed, ``seed`` is its replicate.
     """
@@ -105,7 +105,7 @@ class OwnConditions(Plain):
         return json.loads(json.dumps(self.as_dict()))  # type: ignore[no-any-return]
 
     def differences(self, there: Mapping[str, Any]) -> tuple[Difference, ...]:
-        """Return in what the conditions of a store (as a dict) are others."""
+        """Return the conditions that differ from those of a store (as a dict)."""
         before, now = _flat(OwnConditions.from_dict(there)), _flat(self)
         absent = "none"
         return tuple(
@@ -116,7 +116,7 @@ class OwnConditions(Plain):
 
 
 def _flat(conditions: OwnConditions) -> dict[str, str]:
-    """Return each condition as a text by the name that a user knows it by."""
+    """Return each condition as a text, by its name in reports."""
     plain = conditions.as_dict()
     facts = {}
     for name, value in plain["facts"].items():
@@ -124,7 +124,7 @@ def _flat(conditions: OwnConditions) -> dict[str, str]:
         parts = value if isinstance(value, Mapping) else {"": value}
         for part, fact in parts.items():
             facts[f"{quantity(name)} {part}".rstrip()] = str(fact)
-    # The first digits show that a file is another one; nobody compares all 64.
+    # The first digits are enough to show that a file has changed.
     files = {f"contents of {name}": text[:8] for name, text in plain["files"].items()}
     return {
         "training": " ".join(plain["training"]),
@@ -152,7 +152,7 @@ def facts_from_run(run: Run) -> dict[str, Any]:  # JSON-like
 
 
 def _named(value: object) -> tuple[str, ...]:
-    """Return what is kept of a schedule: the four that stores always had, and more."""
+    """Return the fields kept of a schedule: four in every store, and those given."""
     if not isinstance(value, Schedule):
         return ()
     return tuple(
@@ -165,7 +165,7 @@ def run_from_facts(facts: Mapping[str, Any]) -> Run:  # JSON-like
     given = dict(facts)
     for name in ("schedule", "decay_schedule"):
         if name in given:
-            # A period that was counted may be longer than the run, a plain share not.
+            # With its unit a period may be longer than the run; a plain share may not.
             parts = {**given[name]}
             if "period" in parts:
                 parts["period"] = f"{parts['period']!r} run"
@@ -175,7 +175,7 @@ def run_from_facts(facts: Mapping[str, Any]) -> Run:  # JSON-like
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A condition that is another one now."""
+    """A condition that has changed."""
 
     condition: str
     then: str
@@ -184,9 +184,9 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Former:
-    """Trainings of a file under conditions of before, which are never pooled.
+    """Trainings of a file under earlier conditions, which are never pooled.
 
-    Without ``changes`` a dwindle wrote them that did not keep what they were.
+    Without ``changes``: an older dwindle wrote them and did not keep their conditions.
     """
 
     trainings: int
@@ -194,7 +194,7 @@ class Former:
 
     @property
     def text(self) -> str:
-        """What to know of them, as a sentence."""
+        """A note about them, as a sentence."""
         several = counted(self.trainings, "training")
         what = [f"{c.condition} was {c.then}, is {c.now}" for c in self.changes]
         why = f": {clean('; '.join(what))}" if what else ""
@@ -256,7 +256,7 @@ def find_from_stored(stored: Stored) -> StoredFind:
 
 
 def _former(stored: Stored, now: OwnConditions, current: int) -> Iterator[Former]:
-    """Yield the trainings of every conditions of before, the latest first."""
+    """Yield the trainings of all earlier conditions, the latest first."""
     rest = len(stored.rows) - current
     known = json.loads(stored.study["problem"]).get(FORMER, ()) if rest else ()
     for plain in reversed(known):

@@ -18,7 +18,7 @@ from dwindle.finding.training import Result
 
 
 def read_result_file(metric: Metric, path: Path) -> Result:
-    """Return what a file of results says: JSON, JSON lines, or a trainer's state.
+    """Return the result in a file: JSON, JSON lines, or a trainer's state.
 
     A list is gone through in order, and so are lines; dots in the key go into objects,
     unless the whole key is there. A value of null is no number: the training diverged.

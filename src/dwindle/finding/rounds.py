@@ -1,4 +1,4 @@
-"""Which trainings a search asks for next, given all that is known: round by round."""
+"""The next trainings of a search, given all that is known: round by round."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,11 +10,11 @@ from dwindle.stats.points import Design, Point
 from dwindle.stats.two_point import next_points
 from dwindle.store.records import Outcome
 
-# What a training is known by within one study: the text of its decay, and its seed.
+# The name of a training within one study: the text of its decay, and its seed.
 Name = tuple[str, int]
 _LAST_BITS = 1e-9  # a decay that was typed and one that was computed are the same place
-# Equal losses in so many digits are no chance; of accuracies such as 0.95 so many
-# trainings are.
+# Equal losses with this many digits are no coincidence; with fewer digits, as of an
+# accuracy of 0.95, it takes this many trainings.
 DIGITS, _FEW_DIGITS_SEEDS = 6, 4
 IGNORES_SEED = (
     "Different seeds give one and the same loss: the seed does not reach the training, "
@@ -23,9 +23,9 @@ IGNORES_SEED = (
 
 
 def rounded(number: float) -> float:
-    """Return a number in four digits, more than any search can tell.
+    """Return a number in four digits, more than any search can resolve.
 
-    A search that goes on must ask for the very trainings that it has, also where
+    A search that goes on must propose the very trainings that it has, also where
     another machine or library computes a proposal with other last bits.
     """
     return float(f"{number:.4g}")
@@ -33,7 +33,7 @@ def rounded(number: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ProposedTraining:
-    """A training that the design asks for: x as proposed, and how that is typed."""
+    """A training that the design proposes: x, and the text of the decay there."""
 
     x: float
     typed: str
@@ -41,7 +41,7 @@ class ProposedTraining:
 
     @property
     def name(self) -> Name:
-        """What it is known by."""
+        """Its name within the study."""
         return self.typed, self.seed
 
 
@@ -49,10 +49,10 @@ class ProposedTraining:
 class Rounds:
     """Replays a design over what is known, so that a study goes on as it would have.
 
-    A design reads all that was trained, so the order in which results are added decides
-    what it asks for. After any stop they are added again in rounds as before; only what
-    the design does not meet by itself (trainings from another range) is added before
-    anything new is trained. The caller adds to ``known`` as outcomes come, and to
+    A design proposes from all results so far, so the order in which they are added
+    matters. After any stop they are added again in the same rounds; only trainings that
+    the design does not propose itself (those of another range) are added before
+    anything new is trained. The caller adds outcomes to ``known`` as they come, and to
     ``given_up`` what is not tried again now.
     """
 
@@ -64,7 +64,7 @@ class Rounds:
     points: list[Point] = field(default_factory=list)
     stopped_because: str | None = None
     _met: set[Name] = field(default_factory=set)
-    # What is asked for until points are added: the same points give the same proposal.
+    # Valid until points are added: the same points give the same proposal.
     _proposed: list[ProposedTraining] | None = None
 
     def next(self) -> tuple[ProposedTraining, ...]:
@@ -90,9 +90,9 @@ class Rounds:
             self._add(strays if missing else proposed)
 
     def read(self) -> str | None:
-        """Take in all that is known at once; return why the search is over, if it is.
+        """Add all that is known at once; return why the search is over, if it is.
 
-        For readers: nothing is asked for, so it need not matter in what order.
+        For reports: nothing is proposed, so the order does not matter.
         """
         self._add(list(self._strays(set())))
         return next_points(self.points, self.design).stopped_because
@@ -111,7 +111,7 @@ class Rounds:
         return outcome is None or outcome.status == "error"
 
     def _strays(self, proposed: set[Name]) -> Iterator[ProposedTraining]:
-        """Yield what is known and was not asked for, in one order."""
+        """Yield what is known and was not proposed, in a fixed order."""
         for typed, seed in sorted(self.known.keys() - self._met - proposed):
             is_result = self.known[typed, seed].status != "error"
             if is_result or (typed, seed) in self.given_up:
@@ -133,7 +133,7 @@ class Rounds:
 def design_of(
     spec: FindSpec, conditions: OwnConditions, unit: Unit, *, jobs: int = 1
 ) -> Design:
-    """Return what the statistics are asked for: decays in the direction of x."""
+    """Return the design that the statistics propose from: decays in direction of x."""
     ends = sorted(math.exp(unit.x_from_number(end)) for end in (spec.low, spec.high))
     guess = spec.guess and math.exp(unit.x_from_number(spec.guess))
     return Design(
@@ -156,9 +156,9 @@ def digits_of(loss: float) -> int:
 
 
 def seed_shows(known: Mapping[Name, Outcome]) -> bool | None:
-    """Whether seeds that were trained at one decay differ there; None: not known yet.
+    """Whether seeds at the same decay differ in loss; None where it is not known yet.
 
-    It is False where all that were gave the same loss at theirs.
+    False where they gave the same loss at every decay that has several.
     """
     by_decay: dict[str, list[float]] = {}
     for (typed, _), outcome in known.items():
@@ -177,5 +177,5 @@ def seed_shows(known: Mapping[Name, Outcome]) -> bool | None:
 def outcomes_by_name(
     rows: tuple[tuple[OwnTrial, Outcome], ...],
 ) -> dict[Name, Outcome]:
-    """Return outcomes by what their trainings are known by."""
+    """Return outcomes by the names of their trainings."""
     return {(trial.typed, trial.seed): outcome for trial, outcome in rows}

@@ -13,7 +13,7 @@ from dwindle.finding.function import FunctionRecipe, InlineRecipe
 from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.training import Recipe, Request, Result, Training
 
-# Beyond it a thread that does not come back is left behind: its group has been ended.
+# After it a thread that has not returned is left behind: its group has been ended.
 _JOIN_S = 15.0
 
 
@@ -36,7 +36,7 @@ class Running:
             remedy = "Write {out} in the command: a fresh folder for each training."
             raise UsageError(must, "a --metric in one file for all of them", remedy)
         variables = [slot_variables(each) for each in slots] or [{}]
-        # Only a function's worker is ours: a command may know better.
+        # Only for a function, whose worker is ours: a command sets its own threads.
         if isinstance(recipe, FunctionRecipe):
             shared = recipe.environment_for(self.jobs)
             variables = [{**shared, **each} for each in variables]
@@ -50,7 +50,7 @@ class Running:
         self._is_closed = False
 
     def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Result]]:
-        """Train all that is asked; yield each as it ends, in no set order.
+        """Run all requests; yield each with its result as it ends, in no set order.
 
         The next one is taken from ``asks`` only when a slot is free. Leaving early, or
         an error, leaves what runs to :meth:`close`.

@@ -1,4 +1,4 @@
-"""What a user asks, as one search: training, knob, range, facts, all checked."""
+"""A search from its arguments: training, knob, range and facts, all checked."""
 
 import hashlib
 import inspect
@@ -20,21 +20,21 @@ from dwindle.fitting.find_line import OURS
 
 _ABOVE_0 = "a finite number above 0 (λ = 0 is trained beside the range)"
 _DECAY = (sys.float_info.min, sys.float_info.max, _ABOVE_0)
-# The least and the most that a number of a search may be, and that in words.
+# Least and greatest value of each number of a search, and the range in words.
 _LIMITS = {
     "low": _DECAY,
     "high": _DECAY,
     "guess": _DECAY,
-    # Three λ, λ = 0 and one more: fewer say nothing. Who types more than a hundred
-    # thousand means something else.
+    # Three λ, λ = 0 and one more are the least that show anything; more than a hundred
+    # thousand is a slip.
     "trainings": (5, 100_000, "from 5 to 100,000"),
-    # Beyond, the answer says nothing; below, no number of seeds gets there: between the
-    # λ that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and
+    # Beyond, an answer is useless; below, no number of seeds gets there: between the λ
+    # that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and
     # 1.15 takes about seven times the seeds that 1.25 does.
     "within": (1.15, 10.0, "a factor from 1.15 to 10, such as 1.25"),
 }
 
-# A function, ``module:function``, the words of a command, or what is called here.
+# A function, ``module:function``, the words of a command, or an inline recipe.
 Train = Callable[..., object] | str | Sequence[str] | InlineRecipe
 
 
@@ -66,7 +66,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         raise RangeError("--low", low, f"below --high {high:g}", remedy)
     scale = checked_scale(scale or {})
     facts, unit = facts_from_run(unit.run), unit.at(scale)
-    for end in (low, high):  # what a conversion lacks is found out before any training
+    for end in (low, high):  # a conversion that lacks a fact fails before any training
         unit.typed_from_x(unit.x_from_number(end))
     recipe, words, files = _training(train, metric, tuple(scale), keep_out=keep_out)
     _refuse_unreached(recipe, scale)
@@ -107,7 +107,7 @@ def _training(
 ) -> tuple[
     CommandRecipe | FunctionRecipe | InlineRecipe, tuple[str, ...], dict[str, str]
 ]:
-    """Return what runs a training, its words, and the hash of each of its files."""
+    """Return the recipe of a training, its words, and the hash of each of its files."""
     if isinstance(train, InlineRecipe):
         source = train.source or train.function
         target = name_of(source)
@@ -147,7 +147,7 @@ def checked_scale(scale: Mapping[str, float]) -> dict[str, float]:
 def _refuse_unreached(
     recipe: CommandRecipe | FunctionRecipe | InlineRecipe, scale: Mapping[str, float]
 ) -> None:
-    """Refuse a scale that the training does not get: it would be the same at any."""
+    """Refuse a scale that does not reach the training: it would have no effect."""
     if isinstance(recipe, CommandRecipe):
         reached: tuple[str, ...] | None = recipe.placeholders
         remedy = "Write it where the command takes it: --{0} {{{0}}}."
@@ -156,7 +156,7 @@ def _refuse_unreached(
         remedy = "Make it an argument: def train(weight_decay, seed, {0})."
     for name in scale:
         if reached is not None and name not in reached:
-            recipe.open().close()  # the worker that was asked what its function takes
+            recipe.open().close()  # the worker that returned the signature
             must = f"The {name} of a scale must reach the training."
             got = f"a training that does not take {name}"
             raise UsageError(must, got, remedy.format(name))
@@ -170,7 +170,7 @@ def _hashes_of_function(
     train: object, target: str | None, file: str | None
 ) -> dict[str, str]:
     """Return the hash of the file that a function stands in, or of the function."""
-    # One from a notebook, or made by another one, has no file that is all its own.
+    # A function from a notebook, or made by another function, has no file of itself.
     if target is not None and file is not None:
         return {Path(file).name: _hash(Path(file).read_bytes())}
     try:

@@ -1,4 +1,4 @@
-"""One training as a pure task: what it is asked, and what came of it."""
+"""One training as a pure task: its request and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ class Request:
     """One training that is to run.
 
     ``weight_decay`` is the number that the training itself gets; without ``seed`` it is
-    a plain replicate. Its kept output, in ``folder`` if at all, is named by its
-    ``number``. After ``timeout_s`` it is ended. ``environment`` has variables beside
-    those of this process: its slot.
+    a plain replicate. Its output is kept in ``folder``, if any, under its ``number``.
+    After ``timeout_s`` it is ended. ``environment`` adds variables to those of this
+    process: its slot.
     """
 
     weight_decay: float
@@ -31,19 +31,19 @@ class Request:
 
     @property
     def is_over(self) -> str:
-        """Why it has no result where it took too long."""
+        """The error of a training that exceeded its time-out."""
         return f"it was ended after {self.timeout_s:g} s"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a training.
+    """How a training ended.
 
-    ``diverged`` is a loss that is NaN, infinite, or no number any more; ``error`` an
-    exception, a death, a time-out, or no loss at all. The ``loss`` is not negated where
-    larger is better. ``error`` says why it is not ok in one line, and ``output`` is the
-    file with its kept output. It ``is_worth_another_try`` where the same training may
-    end otherwise: after a death or an exception, but not where its result is no loss.
+    The status ``diverged`` is a loss that is NaN, infinite, or no number any more;
+    ``error`` an exception, a death, a time-out, or no loss at all. The ``loss`` is not
+    negated where larger is better. ``error`` is the reason in one line, and ``output``
+    the file with the kept output. It ``is_worth_another_try`` where the same training
+    may end otherwise: after a death or an exception, but not where it gave no loss.
     """
 
     status: Status
@@ -56,13 +56,13 @@ class Result:
 
 
 def not_started(error: OSError, *, seconds: float) -> Result:
-    """Return what came of a training that the machine has no room for."""
+    """Return the result of a training that the machine has no room for."""
     why = f"it could not be started: {error.strerror or error}"
     return Result(status="error", seconds=seconds, error=why)
 
 
 def nearest_file(missing: Path) -> str:
-    """Return what to write instead of a file that is not there, as a sentence."""
+    """Return a remedy for a missing file: names of files near to it, as a sentence."""
     there = [str(each) for each in missing.parent.glob(f"*{missing.suffix}")]
     near = nearest_names(str(missing), there, 3)
     return f"Nearest: {listed(near)}." if near else "Is it in this folder?"
@@ -72,7 +72,7 @@ class Training(Protocol):
     """Runs one training at a time; owns the process that it runs in."""
 
     def train(self, request: Request) -> Result:
-        """Run a training and wait for its end; what fails in it is an outcome."""
+        """Run a training and wait for it to end; a failure is a result, not raised."""
 
     def close(self) -> None:
         """End what is running, from any thread, and leave no process behind."""

@@ -1,4 +1,4 @@
-"""The number that a user types, and what the search sees of it."""
+"""Conversion between the number that a user types and the x of the search."""
 
 import math
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UsageError
 from dwindle.wording import quantity
 
-# Six digits of a decay are more than any training can tell, and they fit a line.
+# Six digits of a decay are more than any training can resolve, and they fit a line.
 _DIGITS = 6
 # Quantities of scale that a run has, too: what a half-life follows from.
 _OF_RUN = ("lr", "batch_size", "dataset_size", "epochs", "steps")
-# What a number is called that has no record: own:reg_lambda, own:SVC.C:inverse.
+# Names of knobs without a record: own:reg_lambda, own:SVC.C:inverse.
 _OWN, _INVERSE = "own:", ":inverse"
 
 
@@ -99,7 +99,7 @@ class Unit:
 
     @property
     def symbol(self) -> str:
-        """What the number of the range and the answer is called."""
+        """The symbol of the number of the range and the answer."""
         return "half-life" if self.knob.is_half_life else self.knob.symbol
 
     @property
@@ -183,7 +183,7 @@ def own_knob(name: str) -> Knob | None:
 
 
 def place_of(knob: str) -> str:
-    """Return where a number is typed, as a reader knows it: SVC.C."""
+    """Return where a number is typed, without our prefix and suffix: SVC.C."""
     return knob.removeprefix(_OWN).removesuffix(_INVERSE) if own_knob(knob) else knob
 
 

@@ -1,4 +1,4 @@
-"""Cells: the best decay at each scale that a store holds, whoever trained it."""
+"""Cells: the best decay at each scale that a store holds, of any kind of study."""
 
 import math
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from dwindle.wording import quantity
 
 # An interval of 90 % is so many standard errors wide.
 _WIDTH = 2 * 1.6449
-# What published measurements say of λ at a fixed lr, where they say anything: batch and
-# lr go together (λ ∝ (batch/lr)^.5), more data wants less. Wide: they are others' nets.
+# Published exponents of λ: batch and lr go together (λ ∝ (batch/lr)^.5), more data
+# wants less. The prior is wide: they were measured on other nets.
 _MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
 _PRIOR_SD = 1.0  # from no effect to one in proportion lies within
 _BEYOND = "its best value lies beyond what was searched"
@@ -34,7 +34,7 @@ _MATTERS_NOT = {
     "no": "no decay helps measurably there",
     "cannot tell": "whether decay matters cannot be told there",
 }
-# What trains the built-in problems.
+# The optimizers of the built-in problems.
 _OPTIMIZERS = {
     "sgd": "torch.optim.SGD",
     "adamw": "torch.optim.AdamW",
@@ -46,7 +46,7 @@ _OPTIMIZERS = {
 class Cell:
     """The best decay at one scale, in the number of its knob.
 
-    ``why_not`` says why it tells the law nothing; ``scale`` has what may differ.
+    ``why_not`` is the reason why a law cannot use it; ``scale`` has what may differ.
     """
 
     scale: Mapping[str, float]
@@ -63,8 +63,8 @@ class Cells:
 
     ``run`` has facts that all cells share, for the rules; ``axes`` are what differs
     between them, and it runs ``backwards`` where a larger number is less decay.
-    ``target`` is the scale that a tune was for; ``base`` what a target has that says
-    nothing of a quantity. ``former`` trainings do not count.
+    ``target`` is the scale that a tune was for; ``base`` has the quantities that a
+    target may leave out. ``former`` trainings do not count.
     """
 
     knob: str

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 Proxies = Mapping[str, Sequence[float]]
 Scale = Mapping[str, float]
-# What a guess is worth before a law can say: as the design takes it.
+# Least and greatest spread of a guess, as a standard deviation in ln λ.
 _SPREADS = (0.3, 0.8)
 
 
 def plan_cells(proxies: Proxies, target: Scale, fixed: Scale) -> tuple[Scale, ...]:
     """Return the scales to train: one axis at a time, from the first of every axis.
 
-    What is no proxy is as at the target, unless it is fixed otherwise.
+    Other quantities are as at the target, unless they are fixed.
 
     Raises:
         UsageError: If no axis has two values, or the target leaves one out.
@@ -67,7 +67,7 @@ def run_tune(  # noqa: PLR0913, PLR0917, as run_search, with the scales
     on_progress: "OnProgress",
     on_warning: "OnWarning" = lambda _: None,
 ) -> None:
-    """Search cell by cell, each from where the cells before say that its best is.
+    """Search cell by cell, each from the value that the cells before predict.
 
     After any stop the same call goes on: what a cell starts from follows from the
     store, which has all cells before it.
@@ -92,7 +92,7 @@ def run_tune(  # noqa: PLR0913, PLR0917, as run_search, with the scales
 def _guess(
     store: Path, before: Sequence[Scale], cell: Scale
 ) -> tuple[float | None, float]:
-    """Return where the best of a cell is expected, and how far off that may be."""
+    """Return the expected best decay of a cell, and the spread of that guess."""
     least, most = _SPREADS
     if not before:
         return None, most
@@ -109,7 +109,7 @@ def _guess(
     return float(f"{math.exp(at.value):.3g}"), min(max(at.sd, least), most)
 
 
-def tune(  # noqa: PLR0913, each is a question of its own
+def tune(  # noqa: PLR0913, each is an option of its own
     train: "Train",
     *,
     proxies: Proxies,
@@ -144,8 +144,8 @@ def tune(  # noqa: PLR0913, each is a question of its own
         run: Facts of the training.
         typed: Where the training types its number, where the knob is a half-life.
         metric: Key of the loss in a dict; of a command, how the loss is printed.
-        maximize: Whether larger is better; if left out, as the name of the metric says:
-            ``val_accuracy`` is to be large.
+        maximize: Whether larger is better; if left out, the name of the metric decides:
+            ``val_accuracy`` is maximized.
         trainings: The most trainings of a scale.
         within: Factor at which the interval of a scale is narrow enough.
         jobs: Trainings at a time; one, or as many as Ray has room for.

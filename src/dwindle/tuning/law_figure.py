@@ -31,7 +31,7 @@ class LawLine:
 
 @dataclass(frozen=True, kw_only=True)
 class LawFigure(NotebookFigure):
-    """What a figure of a law shows; the answer is drawn where there is one."""
+    """The figure of a law; the answer is drawn where there is one."""
 
     name: ClassVar = "law"
 

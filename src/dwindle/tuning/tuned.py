@@ -1,4 +1,4 @@
-"""What a law says of a target: the value to type, how sure it is, and every rule."""
+"""The prediction of a law at a target: value, interval, and every rule."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from dwindle.wording import (
     quantity,
 )
 
-_CELLS = 2  # through one cell goes every law
+_CELLS = 2  # any law goes through one cell
 _POINTS = 25  # of the law in a figure
 # What a rule takes from a run.
 _OF_RUN = ("width", "depth", "batch_size", "dataset_size", "epochs", "steps", "lr")
@@ -45,7 +45,7 @@ class Exponent:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleValue:
-    """What a published rule says at the target, from the nearest cell."""
+    """The value of a published rule at the target, from the nearest cell."""
 
     rule: str
     value: float
@@ -58,9 +58,9 @@ class Tuned(ShownWithFigure, Plain):
     """The weight decay of a target scale, by a law through smaller ones.
 
     Args:
-        name: What the training is called.
+        name: The name of the training.
         knob: Where the value is typed.
-        symbol: How it is called there.
+        symbol: The name of the value there.
         target: The scale that it is for; without one there are scales and exponents.
         axes: The quantities that the law is over.
         value: The number to type; None where there is none, and ``why_null`` says why.
@@ -68,12 +68,12 @@ class Tuned(ShownWithFigure, Plain):
         high: Upper end.
         exponents: How the value moves with each quantity.
         extrapolates: By what factor the target lies beyond the cells, by quantity.
-        rules: What each published rule says, and ``unchanged``.
+        rules: The value of each published rule, and ``unchanged``.
         cells: Every scale that was trained.
         lines: The law along each axis.
         why_null: Why there is no value.
-        notes: What else to know.
-        former: Trainings of the file under conditions of before; they do not count.
+        notes: Further notes.
+        former: Trainings of the file under earlier conditions; they do not count.
 
     """
 
@@ -126,7 +126,7 @@ class Tuned(ShownWithFigure, Plain):
 
     @property
     def why(self) -> str:
-        """Where the value comes from, or what gives one."""
+        """Where the value comes from, or how to get one."""
         if not self.target:
             return "dwindle predict carries them to a scale: --target width=1024."
         if self.value is None:
@@ -202,7 +202,7 @@ class Tuned(ShownWithFigure, Plain):
         return Table(columns=columns, rows=rows, indent=2)
 
     def rules_table(self) -> Table:
-        """Return what each rule says."""
+        """Return the value of each rule."""
         words = {True: "yes", False: "no", None: ""}
         rows = [(r.rule, number(r.value), words[r.inside], r.keeps) for r in self.rules]
         columns: list[Column | str] = [
@@ -218,7 +218,7 @@ class Tuned(ShownWithFigure, Plain):
 
 
 def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
-    """Return what the law through cells says of a target, or of none."""
+    """Return the prediction of the law through cells at a target, or the law alone."""
     axes = _axes(cells, target)
     if target:
         known = {axis: cells.base[axis] for axis in axes if axis in cells.base}
@@ -299,7 +299,7 @@ def _is_measured(cells: Cells, axis: str) -> bool:
 
 
 def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
-    """Return what the law is over: what differs between cells, or at the target."""
+    """Return the axes of the law: what differs between cells, or at the target."""
     known = dict.fromkeys(name for cell in cells.cells for name in cell.scale)
     for name, value in target.items():
         if name not in known:
@@ -354,7 +354,7 @@ def _rules(
         before = _run(cells.run, near.scale)
         after = _run(cells.run, {**near.scale, **target})
         found = rescale(value, cells.knob, before=before, after=after)
-    except DwindleError:  # a knob of the user's own: no rule knows it
+    except DwindleError:  # no rule is known for a user's own knob
         return
     for each in found.rules:
         if each.applies and each.value is not None and not each.silent_on:
