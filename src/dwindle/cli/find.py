@@ -1,4 +1,4 @@
-"""dwindle find: the best weight decay of somebody's own training."""
+"""dwindle find: the best weight decay of a user's own training."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ def read_knob(_: str, text: str) -> str:
 
 
 def read_metric(_: str, text: str) -> str:
-    """Read what the loss is found by."""
+    """Read the name, pattern or file key of the loss."""
     from dwindle.finding.metric import Metric
 
     return Metric(text=text).text
@@ -199,7 +199,7 @@ def outputs_of(
 
     if search.conditions.maximize and not arguments["maximize"]:
         metric = search.conditions.metric
-        note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
+        note(f"Higher {metric} is better, by its name; add --minimize if not.")
     recipe = search.recipe
     if isinstance(recipe, CommandRecipe) and recipe.left_as_they_are:
         left = listed([f"{{{name}}}" for name in recipe.left_as_they_are], most=3)

@@ -1,1 +1,1 @@
-"""A training of one's own: run it, read what comes out, find its best decay."""
+"""A user's own training: run it, read its loss, find its best decay."""

@@ -111,8 +111,8 @@ class SearchFigure(NotebookFigure):
         for each in ok:
             which = f"training {each.number}, seed {each.seed}"
             at = "without decay" if each.is_without else number(each.value)
-            told = f"{which}: {at}, loss {number(each.loss)}"
-            row = {"y": each.loss, "cell": str(each.seed), "tooltip": told}
+            tooltip = f"{which}: {at}, loss {number(each.loss)}"
+            row = {"y": each.loss, "cell": str(each.seed), "tooltip": tooltip}
             if each.is_without:
                 without.append(row)
             else:

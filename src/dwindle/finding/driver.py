@@ -120,7 +120,7 @@ def output_folder(store: Path) -> Path:
 
 
 def first_round(search: SearchPlan) -> tuple[ProposedTraining, ...]:
-    """Return the trainings that a search begins with: what a dry run shows."""
+    """Return the first trainings of a search, which a dry run shows."""
     design = design_of(search.spec, search.conditions, search.unit)
     return Rounds(unit=search.unit, design=design, known={}).next()
 

@@ -39,7 +39,7 @@ from dwindle.wording import NOTHING, clean, counted, listed, number
 
 # Why a search stopped -> that in words.
 _STOPPED = {
-    "within": "the interval is as narrow as asked",
+    "within": "the interval is as narrow as required",
     "trainings": "the limit of trainings is reached",
     "time": "the time is over",
     "edge": "the best value lies beyond what could be searched",
@@ -86,7 +86,7 @@ class Found(ShownWithFigure, Plain):
         seeds: How many seeds they had.
         paired: Whether the losses of a seed go together over the decay; None where it
             is not known yet.
-        needed: About how many further seeds would make the interval as narrow as asked.
+        needed: About how many further seeds the interval takes to be narrow enough.
         matters_needed: About how many would decide whether decay matters.
         stopped_because: Why the search stopped; None while it is not finished.
         curve: Every training.
@@ -160,7 +160,7 @@ class Found(ShownWithFigure, Plain):
             return f"No value for {self.place}: {self.why_null}"
         if self.matters == "cannot tell" and (self.low, self.high) == (0, math.inf):
             return (
-                f"Cannot tell which {self.symbol} of {self.place} is best: any may be"
+                f"The best {self.symbol} of {self.place} is undecided: any may be best"
             )
         bound = {"low": " or less", "high": " or more", None: ""}[self.at_edge]
         if self.typed is None:
@@ -196,7 +196,7 @@ class Found(ShownWithFigure, Plain):
                 shown = shown[0], shown[len(shown) // 2], shown[-1]
             text = wording.no_gain(self.matters_why, [str(each) for each in shown])
             return wording.capital(text)
-        return f"Whether decay matters cannot be told{reason}."
+        return f"Whether decay matters is undecided{reason}."
 
     @cached_property
     def shown(self) -> tuple[Tried, ...]:
@@ -256,7 +256,7 @@ class Found(ShownWithFigure, Plain):
 
     def facts(self) -> dict[str, str]:
         """Return what the value rests on and holds for, by name."""
-        unknown = ", cannot tell yet whether paired" if self.seeds > 1 else ""
+        unknown = ", not known yet whether paired" if self.seeds > 1 else ""
         known = {True: ", paired", False: ", not paired"}
         together = unknown if self.paired is None else known[self.paired]
         seeds = counted(
@@ -482,4 +482,4 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.
         limit = f"--trainings {trainings + 2 * seen.needed}"
-        yield f"About {more} would make the interval as narrow as asked: {limit}."
+        yield f"About {more} would make the interval as narrow as required: {limit}."

@@ -40,7 +40,7 @@ class Group:
         inherited: Sequence[int] = (),
     ) -> None:
         if os.name != "posix":
-            feature = "A training in a process of its own"
+            feature = "A training in its own process"
             why = "It runs in a process group, which Windows does not have."
             raise RefusedError(feature, why, "Train inline, by a Python function.")
         self.pid: int | None = None

@@ -112,7 +112,7 @@ class Kept:
             self._file, self.path = -1, None
 
     def ends(self) -> str:
-        """Return what came last, as text, to be searched for names."""
+        """Return the last of each stream, as text, to be searched for names."""
         return b"\n".join(self._ends).decode("utf-8", "replace")
 
     def last_lines(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Page:
 
     name: str
     headline: str
-    says: tuple[str, ...]
+    lead: tuple[str, ...]
     cards: tuple[Card, ...]
     sections: tuple[Section, ...]
     picture: Spec
@@ -58,7 +58,7 @@ def page_of_found(found: Found) -> Page:
     return Page(
         name=found.name,
         headline=found.headline,
-        says=(found.why,),
+        lead=(found.why,),
         cards=cards_of(
             found.line,
             (found.low, found.high),
@@ -101,8 +101,8 @@ def cards_of(
     """Return the card of the value, if there is one, and that of the first notes."""
     within = raised(interval(*limits, digits=3)) if None not in limits else ""
     value = (value_card(line, within, scope),) if line else ()
-    told = tuple(("", note) for note in first_notes(notes, JSON_HAS_ALL))
-    return (*value, *((Card(heading="Notes", entries=told),) if told else ()))
+    entries = tuple(("", note) for note in first_notes(notes, JSON_HAS_ALL))
+    return (*value, *((Card(heading="Notes", entries=entries),) if entries else ()))
 
 
 def _conditions(found: Found) -> Table:

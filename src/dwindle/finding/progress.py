@@ -28,7 +28,7 @@ def progress_text(at: Progress) -> str:
 
 @contextmanager
 def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
-    """Give a function that shows the progress of a search.
+    """Yield a function that shows the progress of a search.
 
     Where the console is no terminal nothing is shown: a log has no use for a bar.
     """
@@ -55,7 +55,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
 
 @contextmanager
 def shown_here() -> Generator[OnProgress, None, None]:
-    """Give a function that shows progress in a notebook or a terminal, if it is one."""
+    """Yield a function that shows progress in a notebook or a terminal, if any."""
     # Not imported: in a notebook IPython is loaded already.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None

@@ -204,7 +204,7 @@ class Former:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFind:
-    """What a store holds of a study of one's own training, under its conditions now."""
+    """The contents of the store of a search, under its present conditions."""
 
     path: Path
     spec: FindSpec

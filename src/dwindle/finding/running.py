@@ -52,8 +52,8 @@ class Running:
     def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Result]]:
         """Run all requests; yield each with its result as it ends, in no set order.
 
-        The next one is taken from ``asks`` only when a slot is free. Leaving early, or
-        an error, leaves what runs to :meth:`close`.
+        The next request is taken only when a slot is free. After an early exit or an
+        error, :meth:`close` ends what still runs.
         """
         if isinstance(self._recipe, InlineRecipe) and self.jobs == 1:
             # In the caller's thread: Keras and JAX keep settings for each thread, and

@@ -32,7 +32,7 @@ class FolderWatch:
         self.seen.append(self._files())
 
     def warnings(self) -> Iterator[str]:
-        """Yield what to print after a training; nothing but after the second one."""
+        """Yield what to print after a training: nothing but after the second."""
         if len(self.seen) > _FIRST:
             return
         self.seen.append(self._files())

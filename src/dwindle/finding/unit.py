@@ -52,7 +52,7 @@ class Unit:
 
     @classmethod
     def from_given(cls, knob: object, typed: object, run: RunLike | None) -> Self:
-        """Find the knobs by what Python gives: names, classes, facts as a mapping."""
+        """Find the knobs from Python arguments: names, classes, facts as a mapping."""
         at = None if typed is None else knob_name(typed)
         return cls.from_names(knob_name(knob), at, run_of(run))
 
@@ -108,7 +108,7 @@ class Unit:
         return self.knob is not self.typed
 
     def x_from_number(self, number: float) -> float:
-        """Return what the search runs over, of a number of the range."""
+        """Return the x of the search for a number of the range."""
         none = math.inf if self.runs_backwards else 0.0
         if number == none:
             return -math.inf
@@ -128,7 +128,7 @@ class Unit:
         return float(f"{number:.{_DIGITS}g}")
 
     def x_from_typed(self, typed: float) -> float:
-        """Return what the search runs over, of a number that a training got."""
+        """Return the x of the search for a number that a training got."""
         if typed == (math.inf if _runs_backwards(self.typed) else 0.0):
             return -math.inf
         if self.is_converted:

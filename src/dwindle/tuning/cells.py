@@ -32,7 +32,7 @@ _OPEN = "its 90 % interval has an open end: more seeds may close it"
 _MATTERS_NOT = {
     "yes": "",
     "no": "no decay helps measurably there",
-    "cannot tell": "whether decay matters cannot be told there",
+    "cannot tell": "whether decay matters is undecided there",
 }
 # The optimizers of the built-in problems.
 _OPTIMIZERS = {
@@ -120,7 +120,7 @@ def cells_in(path: str | Path) -> Cells:
 
 
 def cells_of_find(stored: StoredFind) -> Cells:
-    """Return the cells of trainings of one's own, in the order of their training."""
+    """Return the cells of a user's own trainings, in the order of their training."""
     scales = stored.scales
     unit = unit_of(stored.conditions, {})
     names = dict.fromkeys(name for scale in scales for name in scale)

@@ -43,7 +43,7 @@ def plan_cells(proxies: Proxies, target: Scale, fixed: Scale) -> tuple[Scale, ..
             got = f"{name} = {values[0]:g}" if values else f"no {name}"
             raise UsageError(must, got, f"Write --proxy {name}=64,128,256.")
         if name not in target:
-            must = f"The target must say its {name}: the proxies differ in it."
+            must = f"The target must give its {name}: the proxies differ in it."
             raise UsageError(must, "none", f"Write --target {name}=1024.")
     if not proxies:
         must = "A tune must have proxies."

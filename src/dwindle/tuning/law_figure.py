@@ -98,8 +98,8 @@ class LawFigure(NotebookFigure):
         at = scale[line.axis]
         within = raised(interval(low, high, digits=3))
         best = f"{what} {self.symbol} {number(value)}"
-        told = f"{quantity(line.axis)} {number(at)}: {best}, 90 % {within}"
-        return {"x": at, "y": value, "low": low, "high": high, "tooltip": told}
+        tooltip = f"{quantity(line.axis)} {number(at)}: {best}, 90 % {within}"
+        return {"x": at, "y": value, "low": low, "high": high, "tooltip": tooltip}
 
     def _axes(
         self, line: LawLine, rows: Iterable[Spec], kind: Kind

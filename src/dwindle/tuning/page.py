@@ -26,7 +26,7 @@ def page_of_tuned(tuned: Tuned) -> Page:
     if tuned.rules:
         rules = Section(
             name="rules",
-            heading="What rules say there",
+            heading="What each rule gives there",
             lead="From the scale that is nearest to the target.",
             table=tuned.rules_table(),
         )
@@ -34,7 +34,7 @@ def page_of_tuned(tuned: Tuned) -> Page:
     return Page(
         name=tuned.name,
         headline=tuned.headline,
-        says=(tuned.why,),
+        lead=(tuned.why,),
         cards=cards_of(tuned.line, (tuned.low, tuned.high), tuned.scope, tuned.notes),
         sections=tuple(sections),
         picture=tuned.figure.figure(LIGHT),

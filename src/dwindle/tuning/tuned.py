@@ -310,7 +310,7 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
     for name in cells.axes:
         if target and name not in target and name not in cells.base:
             must = (
-                f"A target must say its {quantity(name)}: the trainings differ in it."
+                f"A target must give its {quantity(name)}: the trainings differ in it."
             )
             raise UsageError(must, quantities(target), f"Add {name}=N to --target.")
     others = [
