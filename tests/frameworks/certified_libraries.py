@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from frameworks.checks.partial import module
-from pytorch.certified import Build, words
+from pytorch.certified import Build, options_text
 
 _TIMM: Mapping[str, str] = {
     "native": """
@@ -39,7 +39,7 @@ _DECOUPLE_WD = {"decouple_wd": True}
 _DECOUPLE_LR = {"decouple_lr": True}
 _RATES = {"lr": 1e-3}
 _SPLIT = {"relative_step": False, "scale_parameter": False}
-# Library, class, options, outcome, words of a refusal.
+# Library, class, options, outcome, a part of the refusal.
 _Line = tuple[str, str, Mapping[str, Any], str, str]
 _CLASSES: tuple[_Line, ...] = (
     ("optimi", "Adam", {}, "multiply", ""),
@@ -116,7 +116,7 @@ def builds() -> Iterator[Build]:
         yield Build(
             library=path.partition(".")[0],
             name=f"{path}.{name}",
-            options=words(options),
+            options=options_text(options),
             factory=_factory(path, name, options),
             outcome=outcome,
             why=why,
@@ -136,14 +136,14 @@ def _of_timm(name: str, outcome: str, why: str) -> Build:
 
 
 def _factory(path: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
-    # optimi has no lr of its own.
+    # optimi has no default lr.
     more = _RATES if path == "optimi" else {}
     kind = partial(getattr(import_module(path), name), **more, **options)
 
     def build(groups: list[dict[str, Any]]) -> Any:
         optimizer = kind(groups)
         if hasattr(optimizer, "train"):
-            optimizer.train()  # schedule-free wants to be told that it trains
+            optimizer.train()  # schedule-free needs train mode
         return optimizer
 
     return build

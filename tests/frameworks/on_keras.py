@@ -1,4 +1,4 @@
-"""DecayCallback in real ``fit``, on the backend that KERAS_BACKEND says."""
+"""DecayCallback in real ``fit``, on the backend of KERAS_BACKEND."""
 
 import logging
 import math
@@ -76,16 +76,16 @@ def _e_folds(model, *callbacks, **options):
     return -np.log(_kernel(_fit(model, *callbacks, **options)) / before).mean()
 
 
-def _asked(schedule, lrs, half_life):
-    """What the half-life and the lr of each update owe: one loop over the words."""
+def _expected(schedule, lrs, half_life):
+    """What the half-life and the lr of each update leave, by a loop over steps."""
     peak = 1 - 0.5 ** (1 / half_life)
     shares = [peak * (lr / PEAK) ** POWERS[schedule] for lr in lrs]
     return -sum(math.log1p(-share) for share in shares)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_kernel_decays_as_asked_under_every_optimizer(name):
-    """One epoch halves it, four leave a sixteenth, whatever decay it came with."""
+def test_a_kernel_decays_exactly_under_every_optimizer(name):
+    """One epoch halves it, four leave a sixteenth, with any decay that it came with."""
     callback = DecayCallback("1 epoch")
     left = _e_folds(_model(OPTIMIZERS[name](PEAK)), callback)
     assert left == digits(4 * math.log(2), rel=SINGLE)
@@ -104,7 +104,7 @@ def test_on_every_clock(half_life):
 
 
 def test_the_callback_can_be_read():
-    """Before the training it says what it was asked, after it what is held."""
+    """Before the training it prints the request, after it what is held."""
     callback = DecayCallback(half_life="1 epoch")
     assert repr(callback).endswith("has not begun")
     _fit(_model(OF_KERAS.Adam(PEAK)), callback, epochs=1)
@@ -115,11 +115,11 @@ def test_the_callback_can_be_read():
 @pytest.mark.parametrize("schedule", POWERS)
 @pytest.mark.parametrize("lr", [WARM, FALLING], ids=["warm-up from 0", "steps"])
 def test_the_decay_goes_with_the_lr_of_each_step(schedule, lr):
-    """Under a schedule every step owes its own share; the peak is found."""
+    """Under a schedule every step takes its share; the peak is found."""
     callback = DecayCallback("10 steps", schedule=schedule)
     left = _e_folds(_model(OF_KERAS.Adam(lr)), callback)
     lrs = [float(lr(at)) for at in range(BATCHES * EPOCHS)]
-    assert left == digits(_asked(schedule, lrs, 10), rel=SINGLE)
+    assert left == digits(_expected(schedule, lrs, 10), rel=SINGLE)
 
 
 @pytest.mark.parametrize("schedule", POWERS)
@@ -129,7 +129,7 @@ def test_another_callback_may_set_the_lr(schedule):
     callback = DecayCallback("10 steps", schedule=schedule)
     left = _e_folds(_model(OF_KERAS.SGD(PEAK)), callback, halve)
     lrs = [PEAK / 2 ** (at // BATCHES) for at in range(BATCHES * EPOCHS)]
-    assert left == digits(_asked(schedule, lrs, 10), rel=SINGLE)
+    assert left == digits(_expected(schedule, lrs, 10), rel=SINGLE)
 
 
 def test_gathered_batches_are_one_update():
@@ -146,7 +146,7 @@ def test_several_steps_per_execution_are_several_updates():
     model = _model(OF_KERAS.Adam(WARM), steps_per_execution=at_once)
     left = _e_folds(model, DecayCallback("10 steps", schedule="lr-squared"))
     lrs = [float(WARM(at)) for at in range(BATCHES * EPOCHS)]
-    assert left == digits(_asked("lr-squared", lrs, 10), rel=SINGLE)
+    assert left == digits(_expected("lr-squared", lrs, 10), rel=SINGLE)
 
 
 def test_skipped_steps_do_not_decay():
@@ -219,7 +219,7 @@ def test_the_user_may_choose_the_variables():
         )
 
 
-def test_a_later_fit_may_ask_for_another_half_life():
+def test_a_later_fit_may_have_another_half_life():
     """The compiled step of the first fit is not used with the decay of the second."""
     model = _model(OF_KERAS.Adam(PEAK))
     callback = DecayCallback("1 epoch")
@@ -277,16 +277,16 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path):
         assert (_kernel(resumed, name) == _kernel(whole, name)).all()
 
 
-def test_an_lr_above_the_peak_is_told_once(caplog):
-    """A callback that raises the lr raises the decay, and one line says so."""
+def test_an_lr_above_the_peak_is_logged_once(caplog):
+    """A callback that raises the lr raises the decay, and one line warns of it."""
     up = keras.callbacks.LearningRateScheduler(lambda epoch: PEAK * (1 + (epoch > 0)))
     with caplog.at_level(logging.WARNING, "dwindle"):
         _fit(_model(OF_KERAS.SGD(PEAK)), DecayCallback("20 steps"), up)
     assert caplog.text.count("up to 0.06,") == 1
 
 
-def test_the_optimizers_own_decay_is_set_aside_and_told(caplog):
-    """Two decays never add up; one line says whose stays."""
+def test_the_optimizers_own_decay_is_set_aside_and_logged(caplog):
+    """Two decays never add up; one line names the one that stays."""
     optimizer = OF_KERAS.AdamW(PEAK, weight_decay=0.1)
     with caplog.at_level(logging.INFO, "dwindle"):
         _fit(_model(optimizer), DecayCallback("1 epoch"))

@@ -1,4 +1,4 @@
-"""DecayCallback: what decays where nobody says it, and what is refused."""
+"""DecayCallback: what decays by default, and what is refused."""
 
 import logging
 
@@ -65,7 +65,7 @@ def _fit(optimizer, *callbacks, epochs=1):
 
 
 def test_kernels_decay_and_nothing_else():
-    """Told by layer, slot and shape, however deep, in a model of many kinds."""
+    """Classed by layer, slot and shape, however deep, in a model of many kinds."""
     model = _transformer()
     names = {"kernel", "recurrent_kernel", "mixing"}
     expected = [v for v in model.trainable_variables if v.name in names]
@@ -79,7 +79,7 @@ def test_every_role_is_met():
     """Biases that are matrices, gains, slopes: each has the role it plays."""
     model = _transformer()
     roles = roles_of(model)
-    told = {
+    roles = {
         f"{variable.path.split('/')[0]}/{variable.name}": roles[id(variable)]
         for variable in model.trainable_variables
     }
@@ -93,11 +93,11 @@ def test_every_role_is_met():
         "both/bias": "bias",  # (2, units)
         "head/kernel": "weight",  # (width, 1)
     }
-    assert expected.items() <= told.items()
+    assert expected.items() <= roles.items()
 
 
 def test_frozen_layers_are_no_matter():
-    """What does not train is neither decayed nor asked about."""
+    """What does not train is neither decayed nor counted."""
     model = _transformer()
     model.get_layer("conv").trainable = False
     assert not any("conv" in v.path for v in decayed_variables(model))
@@ -146,7 +146,7 @@ def test_no_optimizer_of_keras_is_forgotten():
 
 
 def test_several_optimizers_in_one_are_refused():
-    """Each of them has an lr of its own."""
+    """Each of them has a separate lr."""
     optimizers = OF_KERAS.OptimizerMap(OF_KERAS.SGD(0.1))
     model = _model(OF_KERAS.MultiOptimizer(optimizers))
     with pytest.raises(RefusedError, match="MultiOptimizer has several"):
@@ -168,7 +168,7 @@ def test_a_model_without_kernels_is_refused():
         _fit(optimizer, DecayCallback("1 epoch"))
 
 
-def test_16_bits_say_what_they_cannot_hold(caplog):
+def test_what_16_bits_cannot_hold_is_logged(caplog):
     """A long half-life is refused with what can be had, a shorter one is warned of."""
 
     def model():
@@ -193,24 +193,24 @@ def test_mixed_precision_keeps_weights_in_32_bits():
     assert callback.decayed == (layer.kernel.path,)
 
 
-def test_a_missing_fact_is_asked_for_by_its_argument():
+def test_a_missing_fact_is_named_by_its_argument():
     """Nothing is guessed: the error is the argument to write."""
 
-    def asked(callback, optimizer):
+    def begin(callback, optimizer):
         callback.hold(_model(optimizer))
 
     epochs = DecayCallback("3 epochs")
     with pytest.raises(MissingFactError, match=r"DecayCallback\(dataset_size=\.\.\.\)"):
-        asked(epochs, OF_KERAS.Adam(0.1))
+        begin(epochs, OF_KERAS.Adam(0.1))
     falling = OF_KERAS.schedules.ExponentialDecay(0.1, 10, 0.5)
     with pytest.raises(MissingFactError, match=r"DecayCallback\(steps=\.\.\.\)"):
-        asked(DecayCallback("3 steps"), OF_KERAS.Adam(falling))
+        begin(DecayCallback("3 steps"), OF_KERAS.Adam(falling))
     with pytest.raises(MissingFactError, match=r"DecayCallback\(lr_peak=\.\.\.\)"):
-        asked(DecayCallback("3 steps"), OF_KERAS.Adam(lambda: 0.1))
+        begin(DecayCallback("3 steps"), OF_KERAS.Adam(lambda: 0.1))
 
 
 def test_the_lr_of_a_trained_optimizer_is_no_peak():
-    """It may have fallen since: the error asks for the peak."""
+    """It may have fallen since: the error names the peak."""
     optimizer = OF_KERAS.Adam(0.1)
     model = _fit(optimizer)
     with pytest.raises(MissingFactError) as raised:
@@ -219,7 +219,7 @@ def test_the_lr_of_a_trained_optimizer_is_no_peak():
     DecayCallback("3 steps", lr_peak=0.1).hold(model)
 
 
-def test_a_long_schedule_is_asked_where_it_turns():
+def test_a_long_schedule_is_evaluated_where_it_turns():
     """Of a million steps the peak of a short warm-up is found."""
     lr = OF_KERAS.schedules.CosineDecay(
         0.0, 10**6, warmup_target=0.3, warmup_steps=1237, alpha=0.0
@@ -248,7 +248,7 @@ def test_absurd_numbers_are_refused():
 
 
 class TrainsByItself(keras.Model):
-    """A model whose train_step has an optimizer of its own, as the GAN guides write."""
+    """A model whose train_step has another optimizer, as the GAN guides write."""
 
     def __init__(self):
         super().__init__()
@@ -279,8 +279,8 @@ def _trained_by_itself(*callbacks):
     model.fit(*data, batch_size=4, epochs=1, verbose=0, callbacks=[*callbacks])
 
 
-def test_an_optimizer_that_makes_no_step_is_told():
-    """Where train_step uses optimizers of its own, the one that is held never steps."""
+def test_an_optimizer_that_makes_no_step_is_refused():
+    """Where train_step uses other optimizers, the one that is held never steps."""
     with pytest.raises(RefusedError, match="made no step") as caught:
         _trained_by_itself(DecayCallback("2 steps"))
     assert "(g_optimizer)" in str(caught.value)
@@ -288,7 +288,7 @@ def test_an_optimizer_that_makes_no_step_is_told():
 
 
 def test_an_optimizer_of_its_own_is_held():
-    """The optimizer that a loop really uses decays what it trains, as asked."""
+    """The optimizer that a loop really uses decays what it trains, as requested."""
     model = TrainsByItself()
     model.compile(OF_KERAS.AdamW(0.01, weight_decay=0.004))
     model(np.ones((1, 3)))

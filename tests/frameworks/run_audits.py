@@ -178,7 +178,7 @@ def _kept_by_timms_loop(scheduler, optimizer, run):
 @pytest.mark.parametrize("in_epochs", [True, False])
 @pytest.mark.parametrize("name", ["CosineLRScheduler", "StepLRScheduler"])
 def test_a_scheduler_of_timm_knows_its_pace(name, in_epochs):
-    """t_in_epochs says it, and nothing is guessed."""
+    """t_in_epochs gives it, and nothing is guessed."""
     run = Run(batch_size=10, dataset_size=200, epochs=30)
     total = 30 if in_epochs else 600
     own = {"t_initial": total, "warmup_t": total // 6, "warmup_lr_init": 1e-5}
@@ -303,7 +303,7 @@ def test_schedule_free_has_no_half_life():
 
 
 def test_adam_of_bitsandbytes_is_called_otherwise():
-    """Its Adam decouples, as AdamW of torch: the name says something else."""
+    """Its Adam decouples, as AdamW of torch: unlike its name."""
     model, optimizer = small(bitsandbytes.optim.Adam, lr=1e-3)
     found = audit(model, optimizer)
     assert codes(found) == ["DW019"]
@@ -317,6 +317,6 @@ def test_adam_of_bitsandbytes_is_called_otherwise():
     assert group["weight_decay"] == optimizer.param_groups[0]["weight_decay"]
 
 
-def test_adamw_of_bitsandbytes_keeps_its_word():
+def test_adamw_of_bitsandbytes_decouples():
     """The same step under the right name is clean."""
     assert codes(audit(*small(bitsandbytes.optim.AdamW, lr=1e-3))) == []

@@ -1,4 +1,4 @@
-"""Every optimizer of other libraries is certified, or refused; the page tells which."""
+"""Every optimizer of other libraries is certified, or refused; the page lists which."""
 
 import inspect
 import os
@@ -20,13 +20,13 @@ TITLE = """# Certified optimizers
 What a `DecayController` was seen to hold. Each optimizer played every scenario of
 `dwindle.testing.check_controller` (lr schedules, warm-up from 0, groups, accumulation,
 skipped steps, resumption, gradients) on a CPU, and the decay of a weight with zero
-gradient was what was asked, to 1e-6 in float32 and 1e-12 in float64.
+gradient was the expected one, to 1e-6 in float32 and 1e-12 in float64.
 
 - **native**: its own `weight_decay` is set before each step (that of SGD where the step
   has no momentum; where it has, the weights are multiplied).
 - **multiply**: its `weight_decay` is set to 0 and the weights are multiplied after each
   step.
-- **refused**: a controller says why, and changes nothing.
+- **refused**: a controller raises an error with the reason, and changes nothing.
 
 `make test-frameworks` checks this page, and writes it with `WRITE_VERIFIED=1`.
 """
@@ -44,7 +44,7 @@ def one_thread():
 @pytest.mark.filterwarnings("default")  # other people's libraries may be deprecated
 @pytest.mark.parametrize("build", BUILDS, ids=str)
 def test_an_optimizer_is_held_as_written(build):
-    """Held as the table says, every scenario passes; or refused as the table says."""
+    """Held as in the table, every scenario passes; or refused as in the table."""
     build.check()
     PASSED.append(build)
 

@@ -16,13 +16,13 @@ PASSED = []
 
 @pytest.mark.filterwarnings("default")  # other people's libraries may be deprecated
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.label)
-def test_the_framework_does_what_the_record_says(check):
+def test_the_framework_does_what_the_record_predicts(check):
     """What the real library gives is what we predict, to the stated tolerance."""
     assert check.theirs() == digits(check.ours(), rel=check.rel)
     PASSED.append(check.passed())
 
 
-def test_every_knob_is_verified_or_says_why_not():
+def test_every_knob_is_verified_or_has_a_reason():
     """Only what cannot be installed has no check, and it is listed with the reason."""
     checked = {check.knob for check in CHECKS}
     assert set(KNOBS) - checked == set(UNVERIFIED)

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 import torch
-from frameworks.loops.net import Asked
+from frameworks.loops.net import Recipe
 from frameworks.loops.of_transformers import arguments
 from torch.utils.data import DataLoader, TensorDataset
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer
@@ -52,7 +52,7 @@ def trainer_in(folder, **given):
             bos_token_id=0, eos_token_id=0,
         )  # fmt: skip
         options = {"weight_decay": weight_decay, "learning_rate": 0.1, "max_steps": 4}
-        args = arguments(Asked(), folder, **options | given)
+        args = arguments(Recipe(), folder, **options | given)
         model = GPT2LMHeadModel(config)
         return Trainer(model, args, train_dataset=ROWS, eval_dataset=ROWS)
 

@@ -1,4 +1,4 @@
-"""Groups of models that people train, beside the rules of their own libraries."""
+"""Groups of models that people train, beside the rules of their libraries."""
 
 import pytest
 import torch
@@ -27,13 +27,13 @@ def from_timm(name):
     return weightless(timm.models.create_model, name)
 
 
-def decaying(model, **words):
-    return {row.name for row in decay_groups(model, **words).rows if row.decays}
+def decaying(model, **options):
+    return {row.name for row in decay_groups(model, **options).rows if row.decays}
 
 
 def decaying_by_timm(model):
-    said = model.no_weight_decay() if hasattr(model, "no_weight_decay") else ()
-    groups = param_groups_weight_decay(model, 1.0, no_weight_decay_list=said)
+    spared = model.no_weight_decay() if hasattr(model, "no_weight_decay") else ()
+    groups = param_groups_weight_decay(model, 1.0, no_weight_decay_list=spared)
     chosen = {
         id(p) for group in groups if group["weight_decay"] for p in group["params"]
     }
@@ -62,7 +62,7 @@ ALIKE = [
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_timm_and_the_roles_agree(name):
-    """Told by layer and shape, the same decays as by timm's rule of one dimension."""
+    """By layer and shape the same decays as by timm's rule of one dimension."""
     model = from_timm(name)
     assert decaying(model) == decaying_by_timm(model)
 
@@ -74,8 +74,8 @@ def test_gains_of_four_dimensions_are_gains():
     assert more == {name for name, _ in model.named_parameters() if ".gain" in name}
 
 
-def test_a_block_that_speaks_for_itself_is_heard():
-    """XCiT's blocks spare their temperature; timm asks the whole model alone."""
+def test_no_weight_decay_of_a_block_counts():
+    """XCiT's blocks spare their temperature; timm reads the whole model's alone."""
     model = from_timm("xcit_nano_12_p8_224")
     rows = {row.name: row for row in decay_groups(model).rows}
     more = decaying_by_timm(model) - decaying(model)

@@ -56,8 +56,8 @@ def left_of(optimizer, *, steps=STEPS, dtype=None):
     return np.asarray(after["layer"]["kernel"] / params["layer"]["kernel"], "float64")
 
 
-def asked(schedule, lr, steps=STEPS, half_life=HALF_LIFE):
-    """What the half-life and the lr of each step leave: one loop over the words."""
+def kept_by(schedule, lr, steps=STEPS, half_life=HALF_LIFE):
+    """What the half-life and the lr of each step leave, by a loop over steps."""
     left, peak = 1.0, 1 - 0.5 ** (1 / half_life)
     for at in range(steps):
         share = (float(lr(at)) if callable(lr) else lr) / PEAK
@@ -106,29 +106,29 @@ def in_double():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.usefixtures("in_double")
-def test_an_undriven_weight_decays_as_asked(name):
-    """Behind every optimizer the kernel loses exactly what was asked."""
+def test_a_weight_with_zero_gradient_decays_exactly(name):
+    """Behind every optimizer the kernel loses exactly what is expected."""
     left = left_of(optax.chain(OPTIMIZERS[name](warm), held()))
-    assert left.flatten() == digits([asked("follow-lr", warm)] * 24, rel=DOUBLE)
+    assert left.flatten() == digits([kept_by("follow-lr", warm)] * 24, rel=DOUBLE)
 
 
 @pytest.mark.parametrize("schedule", POWERS)
 @pytest.mark.parametrize("lr", LRS)
 @pytest.mark.usefixtures("in_double")
-def test_an_undriven_weight_under_every_schedule(lr, schedule):
-    """Whatever the lr does, and whatever the decay is to do with it."""
+def test_a_weight_with_zero_gradient_under_every_schedule(lr, schedule):
+    """At any course of the lr, and any schedule of the decay."""
     left = left_of(optax.chain(optax.adam(LRS[lr]), held(LRS[lr], schedule)))
-    assert left[0, 0] == digits(asked(schedule, LRS[lr]), rel=DOUBLE)
+    assert left[0, 0] == digits(kept_by(schedule, LRS[lr]), rel=DOUBLE)
 
 
 @pytest.mark.parametrize("schedule", POWERS)
 @pytest.mark.parametrize("lr", SCHEDULES)
 def test_in_single_precision_too(lr, schedule):
-    """In 32 bits the half-life is the one that was asked, to a millionth."""
+    """In 32 bits the half-life is the one that was given, to a millionth."""
     lr = SCHEDULES[lr]
     chain = optax.chain(optax.adam(lr), held(lr, schedule))
     e_folds = -np.log(left_of(chain)).mean()
-    assert e_folds == digits(-math.log(asked(schedule, lr)), rel=SINGLE)
+    assert e_folds == digits(-math.log(kept_by(schedule, lr)), rel=SINGLE)
 
 
 @pytest.mark.usefixtures("in_double")
@@ -151,7 +151,7 @@ def test_gathered_steps_count_once():
     """In MultiSteps four calls are one step of decay, at the lr of real updates."""
     chain = optax.MultiSteps(optax.chain(optax.adam(warm), held()), 4)
     assert left_of(chain, steps=4 * STEPS)[0, 0] == digits(
-        asked("follow-lr", warm), rel=DOUBLE
+        kept_by("follow-lr", warm), rel=DOUBLE
     )
     assert left_of(chain, steps=3)[0, 0] == 1.0
 
@@ -168,7 +168,7 @@ def test_skipped_steps_do_not_decay():
         updates, state = update(gradients, state, params)
         params = optax.apply_updates(params, updates)
     left = params["layer"]["kernel"] / weights()["layer"]["kernel"]
-    assert left[0, 0] == digits(asked("follow-lr", warm), rel=DOUBLE)
+    assert left[0, 0] == digits(kept_by("follow-lr", warm), rel=DOUBLE)
 
 
 @pytest.mark.parametrize("schedule", POWERS)
@@ -188,7 +188,7 @@ def test_an_injected_lr_is_followed(schedule):
         updates, state = update(jax.tree.map(jnp.zeros_like, params), state, params)
         params = optax.apply_updates(params, updates)
     left = params["layer"]["kernel"] / weights()["layer"]["kernel"]
-    assert left[0, 0] == digits(asked(schedule, warm), rel=DOUBLE)
+    assert left[0, 0] == digits(kept_by(schedule, warm), rel=DOUBLE)
 
 
 @pytest.mark.usefixtures("in_double")
@@ -222,7 +222,7 @@ def test_the_mask_is_the_users():
 
 
 def test_without_a_mask_kernels_decay_and_nothing_else():
-    """Told by the whole name of a leaf; where it has none of these, by the shape."""
+    """Classed by the whole name of a leaf; where it has none of these, by the shape."""
     wide, flat = jnp.ones((3, 4)), jnp.ones(4)
     params = {
         "Dense_0": {"kernel": wide, "bias": flat, "LayerNorm": {"scale": flat}},
@@ -251,7 +251,7 @@ class _Variable:
     value: jax.Array
 
 
-def test_variables_of_flax_are_told_by_their_own_names():
+def test_variables_of_flax_are_classed_by_their_names():
     """Behind a name stands a variable: the name counts, also one that is "value"."""
     wide, flat = _Variable(jnp.ones((3, 4))), _Variable(jnp.ones(4))
     params = {
@@ -305,7 +305,7 @@ def test_scanned_and_mapped_over_models():
         start = (jnp.ones((2, 2)), chain.init(jnp.ones((2, 2))))
         return jax.lax.scan(step, start, length=STEPS)[0][0][0, 0]
 
-    expected = [asked("follow-lr", float(peak)) for peak in peaks]
+    expected = [kept_by("follow-lr", float(peak)) for peak in peaks]
     assert np.asarray(jax.vmap(train)(peaks)) == digits(expected, rel=DOUBLE)
 
 
@@ -327,7 +327,7 @@ def test_bfloat16_holds_a_short_half_life():
     after, _ = run(chain, weights(jnp.bfloat16), steps=10)
     assert after["layer"]["kernel"].dtype == jnp.bfloat16
     left = left_of(chain, steps=10, dtype=jnp.bfloat16)
-    # ten steps that round at 0.002, up and down, and what is said: two percent of ln 2
+    # ten steps that round at 0.002, up and down, and the warning: two percent of ln 2
     assert -np.log(left).mean() == digits(math.log(2), rel=0.02)
 
 
@@ -342,10 +342,10 @@ def test_the_state_can_be_planned_and_mapped():
 
 @pytest.mark.usefixtures("in_double")
 def test_without_the_length_a_given_peak_is_enough():
-    """A schedule of unknown length is followed, if its peak is said."""
+    """A schedule of unknown length is followed, if its peak is given."""
     link = decay(f"{HALF_LIFE} steps", learning_rate=warm, lr_peak=PEAK)
     left = left_of(optax.chain(optax.adam(warm), link))
-    assert left[0, 0] == digits(asked("follow-lr", warm), rel=DOUBLE)
+    assert left[0, 0] == digits(kept_by("follow-lr", warm), rel=DOUBLE)
 
 
 @pytest.mark.usefixtures("in_double")
@@ -361,10 +361,10 @@ def test_every_clock():
         chain = optax.chain(
             optax.sgd(warm), decay(half_life=half_life, learning_rate=warm, **facts)
         )
-        assert left_of(chain)[0, 0] == digits(asked("follow-lr", warm), rel=DOUBLE)
+        assert left_of(chain)[0, 0] == digits(kept_by("follow-lr", warm), rel=DOUBLE)
 
 
-def test_bfloat16_says_what_it_cannot_hold(caplog):
+def test_what_bfloat16_cannot_hold_is_logged(caplog):
     """A long half-life is refused with what can be had, a shorter one is warned of."""
     with pytest.raises(RefusedError, match=r"at most 177"):
         held(PEAK, half_life=300).init(weights(jnp.bfloat16))
@@ -374,15 +374,15 @@ def test_bfloat16_says_what_it_cannot_hold(caplog):
 
 
 def test_a_second_decay_is_found():
-    """What the whole chain takes is measured; only the link's part was asked for."""
+    """What the whole chain takes is measured; only the link's part was requested."""
     link = held(PEAK, half_life=50)
     alone = measured_shrink(optax.chain(optax.adam(PEAK), link), weights(), steps=50)
     both = optax.chain(optax.adamw(PEAK, weight_decay=0.1), link)
     both = measured_shrink(both, weights(), steps=50)
-    asked = shrink_from_half_life(50)
+    shrink = shrink_from_half_life(50)
     # 50 steps round a weight at 3e-8 each; the shrinks are around 0.01.
-    assert alone["layer"]["kernel"] == digits(asked, rel=1e-5)
-    assert both["layer"]["kernel"] == digits(asked + 0.1 * PEAK, rel=1e-5)
+    assert alone["layer"]["kernel"] == digits(shrink, rel=1e-5)
+    assert both["layer"]["kernel"] == digits(shrink + 0.1 * PEAK, rel=1e-5)
     assert alone["layer"]["bias"] == 0.0
     with pytest.raises(RangeError) as raised:
         measured_shrink(link, weights(), steps=0)
@@ -407,7 +407,7 @@ def test_a_second_decay_is_found():
         ({"learning_rate": jnp.ones(())}, r"injected.*decay\(lr_peak=\.\.\.\)"),
     ],
 )
-def test_a_missing_fact_is_asked_for_by_its_argument(facts, message):
+def test_a_missing_fact_is_named_by_its_argument(facts, message):
     """Nothing is guessed: the error is the argument to write."""
     with pytest.raises(MissingFactError, match=message):
         decay(**({"half_life": "30 steps", "learning_rate": PEAK} | facts))
@@ -434,7 +434,7 @@ def test_absurd_numbers_are_refused(facts, message):
 
 
 def test_what_else_is_refused():
-    """A wrong word, weights that are none, an update without the weights."""
+    """A wrong name, weights that are none, an update without the weights."""
     with pytest.raises(UnknownNameError, match=r"Got 'folow-lr'.*follow-lr"):
         held(schedule="folow-lr")
     with pytest.raises(RefusedError, match=r"\(3,\).*Give mask"):
@@ -445,12 +445,12 @@ def test_what_else_is_refused():
     assert raised.value.name == "params"
 
 
-def test_an_lr_above_the_given_peak_is_told(caplog):
-    """The decay follows it, and one line says so."""
+def test_an_lr_above_the_given_peak_is_logged(caplog):
+    """The decay follows it, and one line warns of it."""
     with caplog.at_level(logging.WARNING, "dwindle"):
         held(warm, lr_peak=PEAK)
         assert not caplog.records
         link = held(warm, lr_peak=PEAK / 2)
     assert "above lr_peak, 0.015" in caplog.text
     left = left_of(optax.chain(optax.adam(warm), link))
-    assert -np.log(left).mean() > -1.9 * math.log(asked("follow-lr", warm))
+    assert -np.log(left).mean() > -1.9 * math.log(kept_by("follow-lr", warm))

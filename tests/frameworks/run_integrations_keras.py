@@ -20,8 +20,8 @@ def test_the_callback_holds_on_this_backend(file, backend):
         "JAX_ENABLE_X64": "1",  # for the test in double; models say float32
         "JAX_PLATFORMS": "cpu",
     }
-    words = "-o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider"
-    command = [sys.executable, "-m", "pytest", *words.split(), "-q", HERE / file]
+    options = "-o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider"
+    command = [sys.executable, "-m", "pytest", *options.split(), "-q", HERE / file]
     done = subprocess.run(
         command, env=surroundings, capture_output=True, text=True, check=False
     )

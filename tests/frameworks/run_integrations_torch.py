@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from frameworks.loops import of_accelerate, of_lightning, of_transformers
-from frameworks.loops.net import EPOCHS, Asked
+from frameworks.loops.net import EPOCHS, Recipe
 from tolerance import digits
 
 from dwindle.errors import MissingFactError, UnknownNameError
@@ -21,7 +21,7 @@ LOOPS = {
     "lightning": of_lightning.train,
     "accelerate": of_accelerate.train,
 }
-HALF_LIVES = {  # how it is asked, in steps: 15 of a run, 5 of an epoch, 4 examples each
+HALF_LIVES = {  # as given, in steps: 15 of a run, 5 of an epoch, 4 examples each
     "2 epochs": 10,
     "7.5 steps": 7.5,
     "50 examples": 12.5,
@@ -51,15 +51,15 @@ def shown():
     """Print the table of integrations and properties after the last test."""
     yield
     for sentence, loops in PASSED.items():
-        words = [f"{loop} {'yes' if loops[loop] else 'NO'}" for loop in loops]
-        sys.stdout.write(f"{', '.join(words)}: {sentence.splitlines()[0]}\n")
+        cells = [f"{loop} {'yes' if loops[loop] else 'NO'}" for loop in loops]
+        sys.stdout.write(f"{', '.join(cells)}: {sentence.splitlines()[0]}\n")
 
 
 @pytest.mark.parametrize("half_life", HALF_LIVES)
 def test_on_every_clock(loop, half_life, tmp_path):
-    """A weight with zero gradient keeps what the half-life says, at every lr."""
+    """A weight with zero gradient keeps what the half-life predicts, at every lr."""
     facts = {"tokens_per_example": 20} if "tokens" in half_life else {}
-    seen = LOOPS[loop](Asked(half_life=half_life, facts=facts), tmp_path)
+    seen = LOOPS[loop](Recipe(half_life=half_life, facts=facts), tmp_path)
     assert len(seen.lrs) == 5 * EPOCHS
     # 1e-6: fp32 weights, rounded once per step
     assert seen.kept == digits(seen.expected(HALF_LIVES[half_life]), rel=1e-6)
@@ -69,7 +69,7 @@ def test_on_every_clock(loop, half_life, tmp_path):
 @pytest.mark.parametrize(("schedule", "power"), [("constant", 0), ("lr-squared", 2)])
 def test_on_every_schedule(loop, schedule, power, tmp_path):
     """Under constant the lr does not matter, under lr-squared it does twice."""
-    seen = LOOPS[loop](Asked(schedule=schedule), tmp_path)
+    seen = LOOPS[loop](Recipe(schedule=schedule), tmp_path)
     assert seen.kept == digits(seen.expected(10, power=power), rel=1e-6)
 
 
@@ -77,22 +77,22 @@ def test_on_every_schedule(loop, schedule, power, tmp_path):
 @pytest.mark.parametrize(("schedule", "power"), [("follow-lr", 1), ("constant", 0)])
 def test_warm_up_from_zero(loop, optimizer, schedule, power, tmp_path):
     """A first step at lr 0 is no trouble, native or multiplied."""
-    asked = Asked(warm_up=6, schedule=schedule, optimizer=optimizer)
-    seen = LOOPS[loop](asked, tmp_path)
+    recipe = Recipe(warm_up=6, schedule=schedule, optimizer=optimizer)
+    seen = LOOPS[loop](recipe, tmp_path)
     assert seen.lrs[0] == 0
     assert seen.kept == digits(seen.expected(10, power=power), rel=1e-6)
 
 
 def test_accumulation(loop, tmp_path):
     """An epoch of 5 batches is 3 steps of up to 2: the short one is a step too."""
-    seen = LOOPS[loop](Asked(accumulation=2), tmp_path)
+    seen = LOOPS[loop](Recipe(accumulation=2), tmp_path)
     assert len(seen.lrs) == 3 * EPOCHS
     assert seen.kept == digits(seen.expected(6), rel=1e-6)
 
 
 def test_an_epoch_is_what_the_loop_makes_of_it(loop, tmp_path):
     """Where the short last batch is dropped, so it is for the half-life."""
-    seen = LOOPS[loop](Asked(drop_last=True, examples=18), tmp_path)
+    seen = LOOPS[loop](Recipe(drop_last=True, examples=18), tmp_path)
     assert len(seen.lrs) == 4 * EPOCHS
     assert seen.kept == digits(seen.expected(8), rel=1e-6)
 
@@ -102,8 +102,8 @@ def test_an_epoch_is_what_the_loop_makes_of_it(loop, tmp_path):
 def test_resumed_in_the_middle(loop, optimizer, accumulation, step, tmp_path):
     """Saved in the middle of an epoch and resumed: bit for bit the same run."""
     alike = {"optimizer": optimizer, "accumulation": accumulation, "warm_up": 3}
-    whole = LOOPS[loop](Asked(**alike, save_at=step), tmp_path)
-    resumed = LOOPS[loop](Asked(**alike, resume_from=step), tmp_path)
+    whole = LOOPS[loop](Recipe(**alike, save_at=step), tmp_path)
+    resumed = LOOPS[loop](Recipe(**alike, resume_from=step), tmp_path)
     assert resumed.lrs == whole.lrs[step:]
     for name, weight in whole.net.named_parameters():
         assert torch.equal(weight, resumed.net.get_parameter(name)), name
@@ -126,29 +126,29 @@ def _read(path):
 @pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Adam"])
 def test_a_saved_optimizer_decays_as_it_was_typed(loop, optimizer, tmp_path):
     """The file has the weight_decay of the user, not that of the last step."""
-    asked = Asked(optimizer=optimizer, groups="two", weight_decay=0.3, save_at=7)
-    seen = LOOPS[loop](asked, tmp_path)
+    recipe = Recipe(optimizer=optimizer, groups="two", weight_decay=0.3, save_at=7)
+    seen = LOOPS[loop](recipe, tmp_path)
     groups = SAVED[loop](tmp_path)["param_groups"]
     assert [group["weight_decay"] for group in groups] == [0.3, 0]
     assert seen.kept == digits(seen.expected(10), rel=1e-6)
 
 
 def test_a_stream_has_no_epoch(loop, tmp_path):
-    """A fact that nobody knows is asked for, as an argument of what was called."""
+    """An unknown fact is an error that names the argument of what was called."""
     called = "hold_decay" if loop == "accelerate" else "DecayCallback"
     with pytest.raises(MissingFactError, match=rf"{called}\(dataset_size=\.\.\.\)"):
-        LOOPS[loop](Asked(stream=True), tmp_path)
+        LOOPS[loop](Recipe(stream=True), tmp_path)
 
 
-def test_a_stream_with_a_size_that_is_told(loop, tmp_path):
-    """What the user says completes what the loop knows."""
-    seen = LOOPS[loop](Asked(stream=True, facts={"dataset_size": 24}), tmp_path)
+def test_a_stream_with_a_given_size(loop, tmp_path):
+    """What the user gives completes what the loop knows."""
+    seen = LOOPS[loop](Recipe(stream=True, facts={"dataset_size": 24}), tmp_path)
     assert seen.kept == digits(seen.expected(12), rel=1e-6)
 
 
 # what is given against what the loop has: batches of 4, 20 examples, 15 steps
 @pytest.mark.parametrize(
-    ("half_life", "facts", "steps", "told"),
+    ("half_life", "facts", "steps", "message"),
     [
         ("2 epochs", {"dataset_size": 40}, 20, "dataset_size is 40 .* and 20 as the"),
         ("2 epochs", {"batch_size": 10}, 4, "batch_size is 10 .* and 4 as the loop"),
@@ -157,32 +157,32 @@ def test_a_stream_with_a_size_that_is_told(loop, tmp_path):
         ("20% of the run", {"epochs": None, "steps": 30}, 6, "steps is 30 .* and 15 "),
     ],
 )
-def test_the_user_is_believed(loop, half_life, facts, steps, told, tmp_path, caplog):  # noqa: PLR0913, PLR0917
+def test_the_user_is_believed(loop, half_life, facts, steps, message, tmp_path, caplog):  # noqa: PLR0913, PLR0917
     """A fact that the user gives counts, and one line names that of the loop too."""
-    seen = LOOPS[loop](Asked(half_life=half_life, facts=facts), tmp_path)
+    seen = LOOPS[loop](Recipe(half_life=half_life, facts=facts), tmp_path)
     assert seen.kept == digits(seen.expected(steps), rel=1e-6)
     lines = [each for each in caplog.messages if "was given" in each]
-    # A loop of one's own does not know how long it is.
+    # A custom loop does not know how long it is.
     if loop == "accelerate" and "run" in half_life:
         assert lines == []
     else:
         (line,) = lines
-        assert re.search(told, line)
+        assert re.search(message, line)
 
 
 @pytest.mark.parametrize(
     "facts", [{}, {"batch_size": 8}, {"dataset_size": 20}, {"epochs": 3}]
 )
 def test_the_same_number_is_no_contradiction(loop, facts, tmp_path, caplog):
-    """What the loop knows as well may be given, without a word."""
-    LOOPS[loop](Asked(accumulation=2, facts=facts), tmp_path)
+    """What the loop knows as well may be given, without a warning."""
+    LOOPS[loop](Recipe(accumulation=2, facts=facts), tmp_path)
     assert "was given" not in caplog.text
 
 
 def test_a_slip_in_the_half_life(loop, tmp_path):
     """A number without a clock is refused before anything runs."""
     with pytest.raises(UnknownNameError) as raised:
-        LOOPS[loop](Asked(half_life="3"), tmp_path)
+        LOOPS[loop](Recipe(half_life="3"), tmp_path)
     assert (raised.value.kind, raised.value.name) == ("clock", "")
 
 
@@ -190,22 +190,22 @@ def test_a_slip_in_the_half_life(loop, tmp_path):
 @pytest.mark.parametrize("fused", [False, True], ids=["unfused", "fused"])
 def test_steps_that_overflowed(loop, fused, overflow, tmp_path):
     """Under a loss scale, a skipped step neither decays nor counts."""
-    asked = Asked(scaler="fused" if fused else "unfused", overflow_at=overflow)
-    seen = LOOPS[loop](asked, tmp_path)
+    recipe = Recipe(scaler="fused" if fused else "unfused", overflow_at=overflow)
+    seen = LOOPS[loop](recipe, tmp_path)
     assert seen.controller.steps_done == 15 - len(overflow)
     assert seen.kept == digits(seen.expected(10), rel=1e-6)
 
 
 def test_half_precision_under_autocast(loop, tmp_path):
     """With bf16 in the layers and fp32 in the weights, the decay is that of fp32."""
-    seen = LOOPS[loop](Asked(bf16=True), tmp_path)
+    seen = LOOPS[loop](Recipe(bf16=True), tmp_path)
     assert seen.kept == digits(seen.expected(10), rel=1e-6)
 
 
 def test_a_penalty(loop, tmp_path):
     """A penalty is held in SGD's own way: through its momentum."""
-    asked = Asked(half_life=None, optimizer="SGD", facts={"penalty": 0.1})
-    seen = LOOPS[loop](asked, tmp_path)
+    recipe = Recipe(half_life=None, optimizer="SGD", facts={"penalty": 0.1})
+    seen = LOOPS[loop](recipe, tmp_path)
     assert seen.controller.mechanisms == ("penalty",)
     weight, buffer = 1.0, 0.0
     for lr in seen.lrs:
@@ -230,7 +230,7 @@ def in_two_processes(tmp_path_factory):
 
 
 def test_two_processes(loop, in_two_processes):
-    """Each process has batches of its own: an epoch is 3 steps of 8 examples."""
+    """Each process has other batches: an epoch is 3 steps of 8 examples."""
     for process in in_two_processes:
         seen = process[loop]
         assert seen["half_life_steps"] == 6
@@ -242,8 +242,8 @@ def test_two_processes(loop, in_two_processes):
 def test_biases_stay_where_a_trainer_put_them_apart(loop, weight_decay, tmp_path):
     """Of a group that decays and one of biases that does not, only the first is held.
 
-    With 0 for both, a trainer's model tells them apart; a loop of one's own has none.
+    With 0 for both, a trainer's model distinguishes them; a custom loop has none.
     """
-    seen = LOOPS[loop](Asked(groups="two", weight_decay=weight_decay), tmp_path)
+    seen = LOOPS[loop](Recipe(groups="two", weight_decay=weight_decay), tmp_path)
     alone = "native" if loop == "accelerate" and not weight_decay else "left alone"
     assert seen.controller.mechanisms == ("native", alone)

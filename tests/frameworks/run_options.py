@@ -32,8 +32,8 @@ PAIRS = (
     ("adam_b1", "adam_b2"),
     ("beta1", "beta2"),
 )
-# Whose signature says something else than what the optimizer does, and what that is.
-NOT_AS_IT_LOOKS = {
+# Whose signature is not what the optimizer does, and what it does.
+UNLIKE_ITS_SIGNATURE = {
     "bitsandbytes.optim.SGD": "takes dampening and nesterov, and reads neither: below",
     **dict.fromkeys(
         (
@@ -63,7 +63,7 @@ OF_TORCH = {
 OPTIMIZERS = [
     name
     for name, knob in KNOBS.items()
-    if knob.family is not None and knob.version and name not in NOT_AS_IT_LOOKS
+    if knob.family is not None and knob.version and name not in UNLIKE_ITS_SIGNATURE
     if knob.library not in NOT_INSTALLED
 ]
 
@@ -156,7 +156,7 @@ def build(name, options):
         path, _, kind = name.rpartition(".")
         if name.startswith("mup."):
             torch = importlib.import_module("torch")
-            for weight in parameters:  # muP asks each weight how wide it is
+            for weight in parameters:  # muP reads how wide each weight is
                 weight.infshape = infinite_shape(weight)
             made = getattr(importlib.import_module("mup.optim"), kind)
             return made(
@@ -182,7 +182,7 @@ def left_by(name, options):
     return measure(NUMBER, Run(lr=LR, steps=STEPS))[0]
 
 
-def told_by(name, facts):
+def predicted_by(name, facts):
     return survival_from_number(KNOBS[name], NUMBER, Run(lr=LR, steps=STEPS, **facts))
 
 
@@ -193,15 +193,17 @@ def closeness(name):
 
 @pytest.mark.parametrize("name", [n for n in MEASURED if "bitsandbytes" not in n])
 def test_what_nobody_gave_is_what_the_library_does(name):
-    """Without a word on momentum, what is left is what the defaults leave."""
-    assert told_by(name, {}) == digits(left_by(name, {}), rel=closeness(name))
+    """Without a momentum given, what is left is what the defaults leave."""
+    assert predicted_by(name, {}) == digits(left_by(name, {}), rel=closeness(name))
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_momentum_that_is_given_is_the_librarys(name):
-    """A given momentum reaches the decay as the record says."""
+    """A given momentum reaches the decay as the record predicts."""
     options = {"momentum": MOMENTUM}
-    assert told_by(name, options) == digits(left_by(name, options), rel=closeness(name))
+    assert predicted_by(name, options) == digits(
+        left_by(name, options), rel=closeness(name)
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_a_dampening_that_a_library_has_is_as_recorded(name):
         facts = {"momentum": MOMENTUM, "dampening": MOMENTUM}
         # As torch starts; without it the first buffer is dampened, too.
         options = {"momentum": MOMENTUM, "dampening": True, "torch_init": True}
-    assert told_by(name, facts) == digits(left_by(name, options), rel=1e-9)
+    assert predicted_by(name, facts) == digits(left_by(name, options), rel=1e-9)
 
 
 def test_bitsandbytes_reads_neither_dampening_nor_nesterov():
@@ -234,13 +236,13 @@ def test_bitsandbytes_reads_neither_dampening_nor_nesterov():
 def test_fastai_has_neither():
     """A momentum of fastai's SGD is plain: it has no argument for anything else."""
     measure = left_of(fastai("SGD", mom=MOMENTUM, decouple_wd=False))
-    told = told_by("fastai.optimizer.SGD:coupled", {"momentum": MOMENTUM})
-    assert measure(NUMBER, Run(lr=LR, steps=STEPS)) == digits([told] * 4, rel=1e-9)
+    predicted = predicted_by("fastai.optimizer.SGD:coupled", {"momentum": MOMENTUM})
+    assert measure(NUMBER, Run(lr=LR, steps=STEPS)) == digits([predicted] * 4, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
 def test_the_perceptron_of_sklearn_is_nesterovs_by_default(kind):
-    """Its own optimizer, stepped by hand with alpha·w/B, does what the record says."""
+    """Its optimizer, stepped by hand with alpha·w/B, does as the record predicts."""
     numpy = importlib.import_module("numpy")
     made = importlib.import_module("sklearn.neural_network")
     optimizers = importlib.import_module(
@@ -270,7 +272,7 @@ def test_the_perceptron_of_sklearn_is_nesterovs_by_default(kind):
 
 
 def test_optax_sgd_has_no_dampening_and_plain_momentum_by_default():
-    """A chain with optax.sgd as it is built without a word on momentum."""
+    """A chain with optax.sgd as it is built without a momentum."""
     jax, optax = (importlib.import_module(name) for name in ("jax", "optax"))
     jax.config.update("jax_enable_x64", True)  # noqa: FBT003 jax's own signature
     chain = optax.chain(optax.add_decayed_weights(NUMBER), optax.sgd(LR))
@@ -279,8 +281,8 @@ def test_optax_sgd_has_no_dampening_and_plain_momentum_by_default():
     for _ in range(STEPS):
         updates, state = chain.update(jax.numpy.zeros(2), state, weight)
         weight = optax.apply_updates(weight, updates)
-    told = told_by("optax.add_decayed_weights:before-sgd", {})
-    assert float(weight[0]) == digits(told, rel=1e-9)
+    predicted = predicted_by("optax.add_decayed_weights:before-sgd", {})
+    assert float(weight[0]) == digits(predicted, rel=1e-9)
 
 
 def test_every_coupled_knob_is_measured_here():

@@ -1,4 +1,4 @@
-"""The probe on the optimizers of other libraries: each is told by what it does."""
+"""The probe on the optimizers of other libraries: each is described by what it does."""
 
 from importlib import import_module
 
@@ -63,7 +63,7 @@ def scaled(power):
     }
 
 
-# Every step takes an amount, whatever the weight and the knob.
+# Every step takes an amount, at any weight and knob.
 ADAPTS = {"walk": "linear", "decouples": False, "lr_power": 1, "knob_power": 0}
 # Under a schedule the decay is lr²/lr_peak.
 CORRECTED = {"lr_power": 2, "knob_power": 1, "decouples": False}
@@ -113,7 +113,7 @@ SEEN = [
     # At rest it decays by lr·weight_decay, and by less after a spike of gradients.
     ("optimi.StableAdamW", {},
      decouples() | {"driven": False, "decouples": False}),
-    # Inside of a trust ratio the decay at rest is the lr, whatever the knob.
+    # Inside of a trust ratio the decay at rest is the lr, at any knob.
     (f"{TIMM}.lamb.Lamb", {},
      {"shrink_per_step": digits(LR, rel=FLOAT64), "knob_power": 0,
       "decouples": False}),
@@ -131,8 +131,8 @@ SEEN = [
 
 
 @pytest.mark.parametrize(("path", "options", "expected"), SEEN)
-def test_each_is_told_by_what_it_does(path, options, expected):
-    """Whatever the class is called: its walk, its shares and its powers."""
+def test_each_is_described_by_what_it_does(path, options, expected):
+    """Not by the name of its class: its walk, its shares and its powers."""
     group = only_group(path, **options)
     assert {name: getattr(group, name) for name in expected} == expected
     if expected is FREE:

@@ -1,4 +1,4 @@
-"""The table of knobs beside what the installed libraries offer, found by looking."""
+"""The table of knobs beside what the installed libraries offer, by introspection."""
 
 import importlib
 import inspect
@@ -16,8 +16,8 @@ from dwindle.decay.knobs import KNOBS
 
 # Optimizers of optax with a weight decay that have no record, and why.
 NO_RECORD = {
-    "optax.novograd": "coupled after its division, with a momentum of its own",
-    "optax.contrib.cocob": "bets, not steps: it has no lr to speak of",
+    "optax.novograd": "coupled after its division, with a separate momentum",
+    "optax.contrib.cocob": "bets, not steps: it has no lr",
     "optax.contrib.dog": "estimates its lr from distances, coupled",
     "optax.contrib.dowg": "estimates its lr from distances, coupled",
     "optax.contrib.madgrad": "dual averaging: weights are computed anew",
@@ -159,7 +159,7 @@ def test_what_timm_skips():
 
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 def test_what_torch_and_keras_do_not_skip(name):
-    """Nothing is skipped unless one says so: a vector decays as a matrix does."""
+    """Nothing is skipped by default: a vector decays as a matrix does."""
     vector = torch.ones(3, requires_grad=True)
     vector.grad = torch.zeros(3)
     getattr(torch.optim, name)([vector], lr=0.1, weight_decay=0.5).step()

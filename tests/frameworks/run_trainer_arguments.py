@@ -31,9 +31,9 @@ OPTIONS = {
 
 
 def arguments(tmp_path, **options):
-    """TrainingArguments as a person builds them, without a device of their own."""
-    words = {"report_to": [], "use_cpu": True} | options
-    return TrainingArguments(output_dir=str(tmp_path / "out"), **words)
+    """TrainingArguments as a person builds them, without a device."""
+    given = {"report_to": [], "use_cpu": True} | options
+    return TrainingArguments(output_dir=str(tmp_path / "out"), **given)
 
 
 def written(tmp_path, found):
@@ -54,7 +54,7 @@ def test_the_schedules_are_those_of_the_trainer():
 
 
 def test_the_defaults_are_those_of_the_trainer(tmp_path):
-    """A file without a word is read as TrainingArguments() has it."""
+    """A file without arguments is read as TrainingArguments() has it."""
     real = arguments(tmp_path)
     path = tmp_path / "empty.json"
     path.write_text(json.dumps({"warmup_steps": 0}))
@@ -138,7 +138,7 @@ def test_a_schedule_goes_as_theirs(name, options):
 
 
 def test_a_warm_up_that_is_longer_than_the_run_goes_as_theirs(tmp_path):
-    """A weight keeps what it keeps under their schedule, whatever it would go on to."""
+    """A weight keeps what it keeps under theirs; what comes after does not count."""
     beyond = ("reduce_lr_on_plateau", "greedy", "cosine_warmup_with_min_lr")
     for name in TRAINER_SCHEDULES.keys() - beyond:
         options = OPTIONS.get(name, {})
@@ -233,7 +233,7 @@ def test_the_trainer_builds_the_class_of_the_knob(optim, knob, tmp_path):
 
 
 def test_adafactor_decays_as_torchs_does(tmp_path):
-    """The Trainer's Adafactor takes lr times weight_decay off an undriven weight."""
+    """The Trainer's Adafactor takes lr·weight_decay off a weight with zero gradient."""
     real = arguments(tmp_path, optim="adafactor", weight_decay=0.5, learning_rate=1e-2)
     model = torch.nn.Linear(3, 3, bias=False)
     built = Trainer(model=model, args=real).create_optimizer()
@@ -266,6 +266,6 @@ def test_a_text_for_a_number_stops_the_trainer(field, tmp_path):
 
 
 def test_every_argument_has_a_known_name():
-    """No argument of the Trainer is taken for a key of one's own, or for a mistake."""
+    """No argument of the Trainer is taken for an unknown key, or for a mistake."""
     fields = set(TrainingArguments.__dataclass_fields__)
     assert sorted(fields - NAMES) == []

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
 from frameworks.loops import of_transformers
-from frameworks.loops.net import BATCH, PEAK, Asked, Net, examples, undriven
+from frameworks.loops.net import BATCH, PEAK, Net, Recipe, at_rest, examples
 from frameworks.loops.of_accelerate import train
 from frameworks.loops.of_lightning import Module, trainer_of
 from lightning.pytorch import LightningModule
@@ -60,11 +60,11 @@ class Normed(Net):
 def arguments(folder, **options):
     """Fifteen steps, each of which is logged."""
     usual = {"learning_rate": LR, "logging_strategy": "steps", "logging_steps": 1}
-    return of_transformers.arguments(Asked(), folder, **usual | options)
+    return of_transformers.arguments(Recipe(), folder, **usual | options)
 
 
 def trained(folder, *callbacks, model=None, optimizers=(None, None), **options):
-    """The trainer after its run, resumed if ``resume`` says from where."""
+    """The trainer after its run, resumed from ``resume``, if given."""
     torch.manual_seed(3)
     resume = options.pop("resume", None)
     trainer = Trainer(
@@ -86,13 +86,13 @@ def lrs_of(trainer):
 
 
 def kept(model):
-    """What is left of the undriven matrix."""
-    return (model.undriven.detach().double() / undriven().double()).mean().item()
+    """What is left of the matrix at rest."""
+    return (model.at_rest.detach().double() / at_rest().double()).mean().item()
 
 
 @pytest.mark.parametrize("kind", [each.value for each in SchedulerType])
 def test_the_peak_of_every_scheduler(kind, tmp_path):
-    """Whatever lr_scheduler_type, the half-life is the one at learning_rate."""
+    """At any lr_scheduler_type, the half-life is the one at learning_rate."""
     callback = DecayCallback("2 epochs")
     trainer = trained(
         tmp_path,
@@ -100,7 +100,7 @@ def test_the_peak_of_every_scheduler(kind, tmp_path):
         lr_scheduler_type=kind,
         lr_scheduler_kwargs=NEEDED.get(kind, {}),
         warmup_steps=3,
-        eval_strategy="epoch",  # two of them look at its loss
+        eval_strategy="epoch",  # two of them use its loss
     )
     lrs = lrs_of(trainer)
     assert max(lrs) == digits(LR, rel=1e-12)
@@ -130,11 +130,11 @@ def test_groups_by_type_and_shape(tmp_path):
         if mechanism != "left alone"
         for weight in group["params"]
     ]
-    assert {id(w) for w in decayed} == {id(model.layer.weight), id(model.undriven)}
+    assert {id(w) for w in decayed} == {id(model.layer.weight), id(model.at_rest)}
 
 
 def test_a_gpt2_of_two_layers(tmp_path):
-    """A model of transformers itself: an unused position decays as asked."""
+    """A model of transformers itself: an unused position decays as requested."""
     torch.manual_seed(3)
     size = {"n_layer": 2, "n_head": 2, "n_embd": 8, "vocab_size": 11, "n_positions": 8}
     model = GPT2LMHeadModel(GPT2Config(**size))
@@ -171,12 +171,12 @@ def test_resumed_with_the_trainers_own_optimizer(restore, tmp_path):
         for each in resumed.callback_handler.callbacks
         if isinstance(each, DecayCallback)
     ]
-    assert torch.equal(whole.model.undriven, resumed.model.undriven)
+    assert torch.equal(whole.model.at_rest, resumed.model.at_rest)
     assert second.controller.e_folds == first.controller.e_folds
 
 
 def test_a_checkpoint_of_before_the_callback(tmp_path, caplog):
-    """It can be resumed with the callback, which says so and is saved from then on."""
+    """It can be resumed with the callback; that is logged, and saved from then on."""
     saving = {"save_strategy": "steps", "save_steps": 7}
     trained(tmp_path, **saving)
     callback = DecayCallback("2 epochs")
@@ -187,7 +187,7 @@ def test_a_checkpoint_of_before_the_callback(tmp_path, caplog):
 
 
 def test_trained_twice(tmp_path):
-    """A second run of the same trainer begins anew, with hooks of its own."""
+    """A second run of the same trainer begins anew, with new hooks."""
     callback = DecayCallback("2 epochs")
     trainer = trained(tmp_path, callback)
     first, once = callback.controller, kept(trainer.model)
@@ -216,10 +216,10 @@ def test_trained_again_after_a_failure(tmp_path):
 
 
 def test_the_callback_can_be_read(tmp_path):
-    """Before the training it says what it was asked, after it what was held."""
+    """Before the training it prints the request, after it what was held."""
     callback = DecayCallback(half_life="2 epochs", lr_peak=LR)
-    asked = "DecayCallback of transformers: a half-life of 2 epochs, follow-lr"
-    assert repr(callback).startswith(f"{asked}, lr_peak 0.05;")
+    shown = "DecayCallback of transformers: a half-life of 2 epochs, follow-lr"
+    assert repr(callback).startswith(f"{shown}, lr_peak 0.05;")
     trained(tmp_path, callback)
     assert repr(callback).endswith(repr(callback.controller))
     assert "10 steps" in repr(callback)
@@ -250,7 +250,7 @@ class Two(LightningModule):
 
 def fit(module, callbacks, tmp_path, *, loader=None, **options):
     """Train three epochs of five batches."""
-    trainer = trainer_of(Asked(), tmp_path, callbacks, **options)
+    trainer = trainer_of(Recipe(), tmp_path, callbacks, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(module, loader or DataLoader(examples(), batch_size=BATCH))
@@ -295,7 +295,7 @@ def test_accumulation_that_changes(late, tmp_path):
     """After an epoch of single batches come epochs of two: the half-life follows."""
     callback = LightningCallback("1 epoch", schedule="constant")
     callbacks = [callback, GradientAccumulationScheduler({1: 2})]
-    module = fit(Module(Asked()), callbacks[:: -1 if late else 1], tmp_path)
+    module = fit(Module(Recipe()), callbacks[:: -1 if late else 1], tmp_path)
     assert len(module.lrs) == 5 + 3 + 3
     assert kept(module.net) == digits(2**-3, rel=1e-6)
 
@@ -304,13 +304,13 @@ def test_an_epoch_that_is_cut_short(tmp_path):
     """With limit_train_batches an epoch is as long as the Trainer makes it."""
     callback = LightningCallback("1 epoch", schedule="constant")
     options = {"limit_train_batches": 4}
-    module = fit(Module(Asked()), [callback], tmp_path, **options)
+    module = fit(Module(Recipe()), [callback], tmp_path, **options)
     assert len(module.lrs) == 12
     assert kept(module.net) == digits(2**-3, rel=1e-6)
 
 
-def test_several_loaders_do_not_tell_a_batch(tmp_path):
-    """What a batch is, is asked for where there is more than one loader."""
+def test_several_loaders_have_no_single_batch(tmp_path):
+    """With more than one loader, the batch size is missing."""
     loader = {"a": DataLoader(examples(), batch_size=2), "b": DataLoader(examples())}
     with pytest.raises(MissingFactError, match=r"DecayCallback\((batch|dataset)_size="):
         fit(Two(), [LightningCallback("1 epoch")], tmp_path, loader=loader)
@@ -359,7 +359,7 @@ class Rising(Module):
 
 def test_a_scheduler_that_is_stepped_by_epochs(tmp_path):
     """It is followed as the Trainer steps it: twice the lr in the third epoch."""
-    callback, module = LightningCallback("2 epochs"), Rising(Asked())
+    callback, module = LightningCallback("2 epochs"), Rising(Recipe())
     fit(module, [callback], tmp_path)
     assert module.lrs == [PEAK] * 10 + [2 * PEAK] * 5
     assert kept(module.net) == digits((1 - (1 - 2**-0.1) / 2) ** 10 * 2**-0.5, rel=1e-6)
@@ -369,7 +369,7 @@ def test_fitted_twice(tmp_path):
     """A second fit has new optimizers and holds them too."""
     callback, module = (
         LightningCallback("1 epoch", schedule="constant"),
-        Module(Asked()),
+        Module(Recipe()),
     )
     for _ in range(2):
         fit(module, [callback], tmp_path)
@@ -378,10 +378,10 @@ def test_fitted_twice(tmp_path):
 
 
 def test_the_callback_of_lightning_can_be_read(tmp_path):
-    """Before the training it says what it was asked, after it what was held."""
+    """Before the training it prints the request, after it what was held."""
     callback = LightningCallback(half_life=["1 epoch", None], schedule="constant")
-    asked = "a half-life of 1 epoch, constant; left alone; training has not begun"
-    assert repr(callback) == f"DecayCallback of Lightning: {asked}"
+    shown = "a half-life of 1 epoch, constant; left alone; training has not begun"
+    assert repr(callback) == f"DecayCallback of Lightning: {shown}"
     fit(Two(), [callback], tmp_path)
     _, *held, alone = repr(callback).splitlines()
     assert "\n".join(held) == repr(callback.controllers[0])
@@ -394,7 +394,7 @@ def test_a_batch_by_hand_is_believed(tmp_path, caplog):
     assert "was given" not in caplog.text
 
 
-def test_several_optimizers_are_told_of_once(tmp_path, caplog):
+def test_several_optimizers_are_logged_once(tmp_path, caplog):
     """A contradiction is one line, however many optimizers are held."""
     callback = LightningCallback(half_life="1 epoch", dataset_size=40)
     fit(Two(), [callback], tmp_path)
@@ -405,8 +405,8 @@ def test_several_optimizers_are_told_of_once(tmp_path, caplog):
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_held_before_prepare(accumulation, tmp_path):
     """What is held before the parts are prepared stays held, and knows as much."""
-    asked = Asked(held_before_prepare=True, accumulation=accumulation)
-    seen = train(asked, tmp_path)
+    recipe = Recipe(held_before_prepare=True, accumulation=accumulation)
+    seen = train(recipe, tmp_path)
     steps = {1: 10, 2: 6}[accumulation]
     assert seen.controller.half_life_steps == steps
     assert seen.kept == digits(seen.expected(steps), rel=1e-6)
@@ -414,8 +414,8 @@ def test_held_before_prepare(accumulation, tmp_path):
 
 @pytest.mark.parametrize("split", [False, True], ids=["own batches", "split batches"])
 @pytest.mark.parametrize("prepared", [False, True], ids=["as it is", "prepared"])
-def test_a_loader_tells_batch_and_epoch(split, prepared):
-    """Prepared or not, a loader tells the same."""
+def test_batch_and_epoch_come_from_the_loader(split, prepared):
+    """Prepared or not, a loader has the same."""
     config = DataLoaderConfiguration(split_batches=split)
     accelerator = Accelerator(
         cpu=True, gradient_accumulation_steps=3, dataloader_config=config
@@ -436,7 +436,7 @@ def test_a_loader_with_a_batch_sampler():
     assert (facts.batch_size, facts.dataset_size) == (5, 20)
 
 
-def test_without_a_loader_the_epoch_is_asked_for():
+def test_without_a_loader_the_epoch_is_missing():
     """Nothing is guessed."""
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2, 2))])
     accelerator = Accelerator(cpu=True)

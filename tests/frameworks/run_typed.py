@@ -16,7 +16,7 @@ from dwindle.errors import RefusedError
 
 pytestmark = pytest.mark.filterwarnings("default")  # other people's deprecations
 
-# Optimizers that are no class or function of their own.
+# Optimizers that are no separate class or function.
 _BUILT_BY_OTHERS = ("timm.", "optax.add_", "transformers.", "unit_scaling.", "mup.")
 NAMES = [
     name
@@ -26,7 +26,7 @@ NAMES = [
     and ":" not in name
     and knob.library not in NOT_INSTALLED
     and not name.startswith(_BUILT_BY_OTHERS)
-    and name != "optax.nadamw"  # functools.partial of adamw, which tells no name
+    and name != "optax.nadamw"  # functools.partial of adamw, which has no name
 ]
 
 
@@ -85,7 +85,7 @@ def test_a_live_optimizer_is_the_variant_that_its_options_make(kind, options, va
     ],
 )
 def test_what_is_read_of_a_live_optimizer_is_what_its_steps_do(kind, options):
-    """Forty steps with a zero gradient leave what the explanation of it says."""
+    """Forty steps with a zero gradient leave what its explanation predicts."""
     optimizer = factory(kind, **options)(weights(), 0.01, 0.1)
     found = explain(optimizer, run={"steps": 40})
     (weight,) = optimizer.param_groups[0]["params"]
@@ -96,7 +96,7 @@ def test_what_is_read_of_a_live_optimizer_is_what_its_steps_do(kind, options):
 
 
 def test_the_dampening_of_optimi_is_a_flag_of_its_own():
-    """Its rate is that of a dampening equal to the momentum, and it says what is not.
+    """Its rate is that of a dampening equal to the momentum, and it names what is not.
 
     The first buffer of optimi is dampened too, so what a run leaves is another number.
     """
@@ -136,17 +136,17 @@ REFUSED = [
     ("torch.optim.ASGD", {"lambd": 1e-3}, "lambd=0.001"),
     # With a fixed decay it is not the StableAdamW of that library.
     *(
-        ("pytorch_optimizer.StableAdamW", {"fixed_decay": True}, told)
-        for told in ("StableAdamW with", "fixed_decay=True")
+        ("pytorch_optimizer.StableAdamW", {"fixed_decay": True}, message)
+        for message in ("StableAdamW with", "fixed_decay=True")
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "options", "told"), REFUSED)
-def test_an_option_without_a_record_is_refused_by_its_name(kind, options, told):
+@pytest.mark.parametrize(("kind", "options", "message"), REFUSED)
+def test_an_option_without_a_record_is_refused_by_its_name(kind, options, message):
     """No number of the plain rule is given for a rule that nobody has read."""
     optimizer = factory(kind, **options)(weights(), 0.1, 0.1)
-    with pytest.raises(RefusedError, match=told):
+    with pytest.raises(RefusedError, match=message):
         explain(optimizer)
 
 

@@ -1,4 +1,4 @@
-"""Knobs of one update, run: driven steps are equal where a record says so."""
+"""Knobs of one update, run: driven steps are equal where a record predicts it."""
 
 from itertools import pairwise
 
@@ -162,7 +162,7 @@ def _lost_per_step(knob, *, lr=1e-3, weight_decay=0.1, steps=3000, start=50.0):
     return (path[0] - path[300]) / 300 / lr, (path[-1001] - path[-1]) / 1000 / lr
 
 
-def test_what_a_refusal_says_of_zero_gradients_is_what_libraries_do():
+def test_at_zero_gradients_libraries_do_what_the_refusal_states():
     """AdEMAMix loses one lr and then two; bitsandbytes' Adagrad lr/√t."""
     first, later = _lost_per_step("pytorch_optimizer.AdEMAMix")
     assert (round(first), round(later)) == (1, 2)

@@ -198,7 +198,7 @@ WITHOUT_A_KNOB = {"LBFGS", "Optimizer", "Rprop", "SparseAdam"}
 
 
 @pytest.mark.parametrize("check", of_torch.CHECKS, ids=lambda check: check.label)
-def test_what_the_optimizer_does_is_what_the_record_says(check):
+def test_the_optimizer_does_what_the_record_predicts(check):
     """Under warm-up, cosine and momentum: survival, trajectory, or that λ cancels."""
     # Sixty steps here round at 1e-16 each, so a prediction is held to more than the
     # nine digits that all libraries have.
@@ -208,7 +208,7 @@ def test_what_the_optimizer_does_is_what_the_record_says(check):
 
 
 def test_a_coupled_adaptive_record_refuses_a_number():
-    """It has no rate to predict, and says what to use instead."""
+    """It has no rate to predict, and the error names what to use instead."""
     for name, knob in TORCH_KNOBS.items():
         if knob.family == "coupled-adaptive":
             with pytest.raises(RefusedError) as raised:
@@ -274,7 +274,7 @@ def test_radam_divides_from_its_sixth_step_on(schedule):
 
 
 @pytest.mark.parametrize(
-    ("name", "early", "late", "said"),
+    ("name", "early", "late", "text"),
     [
         ("Adam", 1, 1, "about one lr per step"),
         ("NAdam", 1, 1, "about one lr per step"),
@@ -285,8 +285,8 @@ def test_radam_divides_from_its_sixth_step_on(schedule):
         ("Adadelta", 0.005, 0.016, "thousandths of an lr per step at first"),
     ],
 )
-def test_what_a_step_takes_of_a_weight_with_zero_gradient(name, early, late, said):
-    """Lost per step over the lr, at first and later, is what the refusal says."""
+def test_what_a_step_takes_of_a_weight_with_zero_gradient(name, early, late, text):
+    """Lost per step over the lr, at first and later, is what the refusal states."""
     weight = torch.full((2,), 50.0, dtype=torch.float64, requires_grad=True)
     optimizer = getattr(torch.optim, name)([weight], lr=LR, weight_decay=HIGH)
     path = [50.0]
@@ -298,16 +298,16 @@ def test_what_a_step_takes_of_a_weight_with_zero_gradient(name, early, late, sai
     assert first == digits(early, rel=0.05)  # the sentence has one or two digits
     assert then == digits(late, rel=0.05)
     update = {"Adam": "adam", "RAdam": "radam"}.get(name, f"torch-{name.lower()}")
-    assert said in AT_ZERO_GRADIENT[update]
+    assert text in AT_ZERO_GRADIENT[update]
 
 
 LENGTH, PEAK = 120, 0.2
 ONE_CYCLE = partial(lr_scheduler.OneCycleLR, max_lr=PEAK, total_steps=LENGTH)
 LINEAR_CYCLE = partial(ONE_CYCLE, anneal_strategy="linear")
 RESTARTS = lr_scheduler.CosineAnnealingWarmRestarts
-# What OneCycleLR is given otherwise than it comes, and what is said of it here.
+# What OneCycleLR is given otherwise than by default, and the same as our facts.
 OF_A_CYCLE = {"pct_start": 0.21, "div_factor": 10, "final_div_factor": 100}
-SAID = {"warmup": 0.21, "start": 0.1, "final": 0.001}
+GIVEN = {"warmup": 0.21, "start": 0.1, "final": 0.001}
 SAME = {
     "multistep": (
         partial(lr_scheduler.MultiStepLR, milestones=[30, 60, 61], gamma=0.3),
@@ -334,7 +334,7 @@ SAME = {
     "one-cycle-linear-three-phase": (partial(LINEAR_CYCLE, three_phase=True), {}),
     "OneCycleLR": (
         partial(ONE_CYCLE, **OF_A_CYCLE, base_momentum=0.7, max_momentum=0.9),
-        {**SAID, "cycled_momentum": (0.7, 0.9)}),
+        {**GIVEN, "cycled_momentum": (0.7, 0.9)}),
 }  # fmt: skip
 
 

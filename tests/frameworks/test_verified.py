@@ -13,9 +13,9 @@ def test_what_passed_is_what_is_checked():
         (each.knob, each.kind, each.settings, each.library, each.tolerance, each.why)
         for each in passed_checks()
     ]
-    told = [check.told() for check in CHECKS]
+    listed = [check.listed() for check in CHECKS]
     keys = ("knob", "kind", "settings", "library", "tolerance", "why")
-    assert sorted(listed) == sorted(tuple(each[key] for key in keys) for each in told)
+    assert sorted(listed) == sorted(tuple(each[key] for key in keys) for each in listed)
 
 
 def test_every_check_is_another_one():
@@ -25,20 +25,20 @@ def test_every_check_is_another_one():
     assert {check.knob for check in CHECKS} <= set(KNOBS)
 
 
-def test_every_knob_was_run_in_the_version_that_was_read_or_says_from_source():
-    """The words follow from the checks, and the version that ran is the one read."""
+def test_every_knob_was_run_in_the_version_that_was_read_or_is_from_source():
+    """The text follows from the checks, and the version that ran is the one read."""
     wrong = []
     for knob in knobs():
         ran = {f"{each.library} {each.version}" for each in checks_of(knob)}
-        says_run = verification_of(knob).startswith("verified by running (")
+        is_run = verification_of(knob).startswith("verified by running (")
         is_current = not knob.version or knob.version in ran
-        if says_run == (knob.name in UNVERIFIED) or (says_run and not is_current):
+        if is_run == (knob.name in UNVERIFIED) or (is_run and not is_current):
             wrong.append((knob.name, verification_of(knob), ran))
     assert wrong == []
 
 
 def test_only_what_computes_in_float32_has_a_looser_tolerance_than_nine_digits():
-    """A looser tolerance of a zero-gradient weight says float32 as its reason."""
+    """A looser tolerance of a zero-gradient weight has float32 as its reason."""
     loose = [
         each
         for each in passed_checks()
@@ -49,7 +49,7 @@ def test_only_what_computes_in_float32_has_a_looser_tolerance_than_nine_digits()
 
 
 def test_what_sets_a_rate_was_seen_to_decay():
-    """Every knob whose family has a rate has an undriven weight that proves it."""
+    """Every knob whose family has a rate has a check with zero gradients."""
     rated = {knob.name for knob in knobs() if has_shrink(knob)} - set(UNVERIFIED)
     seen = {each.knob for each in passed_checks() if each.kind == "undriven weight"}
     # Their other checks are of whole trajectories: alpha is divided by the minibatch.

@@ -85,15 +85,15 @@ def test_nothing_of_the_caller_s_is_fitted():
 
 def test_a_store_goes_on_and_belongs_to_its_data(tmp_path):
     """The same call trains nothing again; others are refused."""
-    asked = {"store": tmp_path / "kept.db", **FEW}
-    first = find_for_estimator(PLAIN, "C", X, Y, **asked)
-    assert find_for_estimator(PLAIN, "C", X.copy(), Y, **asked).curve == first.curve
+    options = {"store": tmp_path / "kept.db", **FEW}
+    first = find_for_estimator(PLAIN, "C", X, Y, **options)
+    assert find_for_estimator(PLAIN, "C", X.copy(), Y, **options).curve == first.curve
     for what, estimator, data in (
         ("data", PLAIN, X + 1e-9),
         ("estimator", LogisticRegression(), X),
     ):
         with pytest.raises(StoreUnlikeError) as raised:
-            find_for_estimator(estimator, "C", data, Y, **asked)
+            find_for_estimator(estimator, "C", data, Y, **options)
         ((name, *_),) = raised.value.differences
         assert name == f"contents of the {what}"
 
@@ -146,7 +146,7 @@ def test_groups_stay_together():
     ],
 )
 def test_the_loss_fits_the_estimator(estimator, parameter, scoring, metric, larger):
-    """A loss by default, a score where one is asked for; both are named."""
+    """A loss by default, a score where one is chosen; both are named."""
     few = {"low": 1e-2, "high": 10, "trainings": 5, "scoring": scoring}
     found = find_for_estimator(estimator, parameter, X, Y, **few)
     assert found.conditions["metric"] == metric

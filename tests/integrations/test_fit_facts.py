@@ -1,4 +1,4 @@
-"""How long epochs and runs of ``fit`` are: what the user says, else what it knows."""
+"""How long epochs and runs of ``fit`` are: as given, else as the loop knows."""
 
 import pytest
 from hypothesis import given
@@ -17,8 +17,8 @@ def _steps(text, **facts):
 
 
 @given(st.integers(1, 1000), st.integers(1, 100), st.integers(1, 8))
-def test_the_loop_tells_epochs_and_run(batches, epochs, gathered):
-    """Without a word of the user an epoch is its batches, in updates."""
+def test_epochs_and_run_come_from_the_loop(batches, epochs, gathered):
+    """Without facts of the user an epoch is its batches, in updates."""
     facts = {"batches": batches, "epochs": epochs, "gathered": gathered}
     # a product and a quotient, each rounded once
     assert _steps("3 epochs", **facts) == digits(3 * batches / gathered, rel=1e-15)
@@ -28,7 +28,7 @@ def test_the_loop_tells_epochs_and_run(batches, epochs, gathered):
 
 
 @given(st.integers(1, 64), st.integers(0, 1000), st.integers(1, 4))
-def test_what_the_user_says_is_believed(batch_size, more, gathered):
+def test_the_facts_of_the_user_count(batch_size, more, gathered):
     """Batch and data of the user count, not the loop's batches."""
     data = gathered * batch_size + more
     run = Run(batch_size=batch_size, dataset_size=data, epochs=2)
@@ -61,7 +61,7 @@ def test_steps_of_the_user_are_the_run():
         ("3 tokens", "tokens_per_example"),
     ],
 )
-def test_what_nobody_knows_is_asked_for(text, fact):
+def test_an_unknown_fact_is_reported(text, fact):
     """The error names the fact."""
     run = Run(batch_size=8) if fact == "tokens_per_example" else Run()
     with pytest.raises(MissingFactError, match=rf"needs {fact}\."):

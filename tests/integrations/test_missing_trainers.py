@@ -1,4 +1,4 @@
-"""Where a library is not installed, and what a loop says of its passes."""
+"""Where a library is not installed, and how many examples a pass has."""
 
 import importlib
 import sys
@@ -19,7 +19,7 @@ from dwindle.integrations.torch_loops import (
     refuse_deepspeed,
 )
 
-# module: libraries that would do, which are blocked, and what pip is asked for
+# module: libraries that would do, which are blocked, and what pip installs
 NEEDED = {
     "transformers": (("transformers",), "transformers"),
     "lightning": (("lightning", "lightning.pytorch", "pytorch_lightning"), "lightning"),
@@ -32,7 +32,7 @@ NEEDED = {
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_an_absent_library_gives_the_install_line(name, monkeypatch):
-    """Importing what holds or finds without its library says what to install."""
+    """The error of an import without the library names what to install."""
     libraries, extra = NEEDED[name]
     for library in libraries:
         monkeypatch.setitem(sys.modules, library, None)  # import finds it blocked
@@ -42,15 +42,15 @@ def test_an_absent_library_gives_the_install_line(name, monkeypatch):
     assert raised.value.extra == extra
 
 
-def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):
-    """The function can be imported; the call says what to install."""
+def test_accelerate_is_imported_when_it_is_called(monkeypatch):
+    """The function can be imported; the call names what to install."""
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingLibraryError) as raised:
         hold_decay(SimpleNamespace(), SimpleNamespace(), "3 epochs")
     assert raised.value.extra == "accelerate"
 
 
-# adapter: the extra that pip is asked for
+# adapter: the extra that pip installs
 ADAPTERS = {
     find_with_trainer: "transformers",
     find_with_lightning: "lightning",
@@ -59,8 +59,8 @@ ADAPTERS = {
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda each: each.__name__)
-def test_an_adapter_asks_for_its_library_when_it_is_called(adapter, monkeypatch):
-    """It can be imported; the call says what to install, before anything is made."""
+def test_an_adapter_imports_its_library_when_it_is_called(adapter, monkeypatch):
+    """It can be imported; the call names what to install, before anything is made."""
     for library in ("transformers", "lightning.pytorch", "pytorch_lightning", "keras"):
         monkeypatch.setitem(sys.modules, library, None)
     rest = {

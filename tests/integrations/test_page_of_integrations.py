@@ -12,7 +12,7 @@ COLUMNS = (*LOOPS, "optax", "Keras")
 TORCH = "frameworks/run_integrations_torch.py"
 JAX = "frameworks/run_integrations_jax.py"
 KERAS = "frameworks/on_keras.py"
-KERAS_ASKS = "frameworks/on_keras_refusals.py"
+KERAS_REFUSALS = "frameworks/on_keras_refusals.py"
 TRAINERS = "integrations/test_missing_trainers.py"
 ABSENT = (TRAINERS, "test_an_absent_library_gives_the_install_line")
 
@@ -27,15 +27,15 @@ def _row(torch, jax=None, keras=None):
 BIASES = _row(
     "test_biases_stay_where_a_trainer_put_them_apart",
     "test_without_a_mask_kernels_decay_and_nothing_else",
-) | {"Keras": (KERAS_ASKS, "test_kernels_decay_and_nothing_else")}
+) | {"Keras": (KERAS_REFUSALS, "test_kernels_decay_and_nothing_else")}
 del BIASES["Accelerate"]
-FACTS = "test_a_missing_fact_is_asked_for_by_its_argument"
+FACTS = "test_a_missing_fact_is_named_by_its_argument"
 # the beginning of a row: what proves its cells
 ROWS = {
-    "undriven weight": _row(
+    "weight with zero gradient": _row(
         "test_on_every_clock",
         "test_in_single_precision_too",
-        "test_a_kernel_decays_as_asked_under_every_optimizer",
+        "test_a_kernel_decays_exactly_under_every_optimizer",
     ),
     "on every clock": _row(
         "test_on_every_clock", "test_every_clock", "test_on_every_clock"
@@ -70,13 +70,13 @@ ROWS = {
         "test_half_precision_under_autocast",
         "test_bfloat16_holds_a_short_half_life",
     )
-    | {"Keras": (KERAS_ASKS, "test_16_bits_say_what_they_cannot_hold")},
+    | {"Keras": (KERAS_REFUSALS, "test_what_16_bits_cannot_hold_is_logged")},
     "a missing fact": _row("test_a_stream_has_no_epoch")
-    | {"optax": (JAX, FACTS), "Keras": (KERAS_ASKS, FACTS)},
+    | {"optax": (JAX, FACTS), "Keras": (KERAS_REFUSALS, FACTS)},
     "a given fact": _row("test_the_user_is_believed"),
     "the library": {
         **dict.fromkeys(("transformers", "Lightning", "optax", "Keras"), ABSENT),
-        "Accelerate": (TRAINERS, "test_accelerate_is_asked_for_when_it_is_called"),
+        "Accelerate": (TRAINERS, "test_accelerate_is_imported_when_it_is_called"),
     },
     "a penalty": _row("test_a_penalty"),
     "two processes": _row("test_two_processes"),
@@ -86,12 +86,12 @@ ROWS = {
 
 
 def _cells():
-    """Each row of the page's table: its words, and its cells by column."""
+    """Each row of the page's table: its title, and its cells by column."""
     lines = PAGE.partition("## What is tested")[2].splitlines()
     table = [line for line in lines if line.startswith("| ")]
     head, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table)
     assert tuple(head[1:]) == COLUMNS
-    return {words: dict(zip(COLUMNS, cells, strict=True)) for words, *cells in rows}
+    return {titles: dict(zip(COLUMNS, cells, strict=True)) for titles, *cells in rows}
 
 
 def _tests_of(path):
@@ -101,9 +101,9 @@ def _tests_of(path):
 
 def test_the_page_has_these_rows():
     """No row is without its tests here, and none is forgotten on the page."""
-    words = list(_cells())
-    assert len(words) == len(ROWS)
-    for begins, row in zip(ROWS, words, strict=True):
+    titles = list(_cells())
+    assert len(titles) == len(ROWS)
+    for begins, row in zip(ROWS, titles, strict=True):
         assert row.startswith(begins)
 
 

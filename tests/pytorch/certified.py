@@ -13,9 +13,9 @@ OUTCOMES = ("native", "multiply", "refused")
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What is certified: ``outcome`` says how it is held, or that it is refused.
+    """What is certified: ``outcome`` is how it is held, or that it is refused.
 
-    ``why`` are words of the refusal, as the page shows them.
+    ``why`` is a part of the refusal, as the page shows them.
     """
 
     library: str
@@ -40,11 +40,11 @@ class Build:
 
 
 def takes(kind: type, option: str) -> bool:
-    """Tell whether a class takes an option."""
+    """Return whether a class takes an option."""
     return option in inspect.signature(kind).parameters
 
 
-def words(options: Mapping[str, Any]) -> str:
+def options_text(options: Mapping[str, Any]) -> str:
     """Return options as they are typed."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
@@ -56,8 +56,8 @@ def lines(builds: Iterable[Build]) -> Iterator[str]:
         key = (each.name, each.outcome, each.why)
         rows.setdefault(key, []).append(each.options or "as it comes")
     for (name, outcome, why), options in rows.items():
-        said = f"{outcome}: {why}" if why else outcome
-        yield f"| `{name}` | {said} | {' · '.join(options)} |"
+        result = f"{outcome}: {why}" if why else outcome
+        yield f"| `{name}` | {result} | {' · '.join(options)} |"
 
 
 def section(library: str, builds: Iterable[Build]) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from pytorch.certified import Build, takes, words
+from pytorch.certified import Build, options_text, takes
 from torch.optim import Optimizer
 
 LIBRARY = "torch"
@@ -44,10 +44,10 @@ _DAMPENED = {"momentum": 0.9, "dampening": 0.9}
 _NESTEROV = {"momentum": 0.9, "nesterov": True}
 _LR_IN_A_TENSOR = {"lr": torch.tensor(1e-3, dtype=torch.float64)}
 _ON_CPU = "If capturable=True, params and state_steps must be on supported devices"
-# Builds of one class: its name, the options, the outcome, and words of a refusal.
+# Builds of one class: its name, the options, the outcome, and a part of the refusal.
 _OTHERS: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
     ("ASGD", {"lambd": 0.0}, "multiply", ""),
-    # The for-loop is what torch takes on a CPU unless it is told otherwise.
+    # The for-loop is what torch takes on a CPU by default.
     ("Adam", {"foreach": False}, "multiply", ""),
     ("Adam", _DECOUPLED, "native", ""),
     ("Adam", _DECOUPLED | {"fused": True}, "native", ""),
@@ -75,14 +75,14 @@ _OTHERS: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
 
 
 def classes() -> dict[str, type[Optimizer]]:
-    """Return every optimizer class that torch.optim has, found by looking."""
+    """Return every optimizer class that torch.optim has, found by introspection."""
     found = [kind for kind in vars(torch.optim).values() if isinstance(kind, type)]
     kinds = [kind for kind in found if issubclass(kind, Optimizer)]
     return {kind.__name__: kind for kind in kinds if kind is not Optimizer}
 
 
 def builds() -> Iterator[Build]:
-    """Return every class as it comes and in every way that it can be asked for."""
+    """Return every class as it comes and with every way to compute."""
     for name, kind in classes().items():
         yield _build(name, {}, OUTCOMES[name], WHY.get(name, ""))
         for way in _WAYS:
@@ -96,7 +96,7 @@ def builds() -> Iterator[Build]:
 def _fresh(
     kind: type[Optimizer], options: Mapping[str, Any], groups: list[dict[str, Any]]
 ) -> Optimizer:
-    # Schedulers write into an lr that is a tensor: each optimizer gets one of its own.
+    # Schedulers write into an lr that is a tensor: each optimizer gets a new one.
     own = {
         name: value.clone() if isinstance(value, torch.Tensor) else value
         for name, value in options.items()
@@ -108,7 +108,7 @@ def _build(name: str, options: Mapping[str, Any], outcome: str, why: str) -> Bui
     return Build(
         library=LIBRARY,
         name=f"torch.optim.{name}",
-        options=words(options),
+        options=options_text(options),
         factory=partial(_fresh, classes()[name], options),
         outcome=outcome,
         why=why,

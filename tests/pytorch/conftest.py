@@ -14,7 +14,7 @@ def quiet():
 
 
 @pytest.fixture
-def told(caplog):
+def logged(caplog):
     """All that controllers have warned of so far."""
     caplog.set_level(logging.WARNING, "dwindle")
     return lambda: [record.getMessage() for record in caplog.records]

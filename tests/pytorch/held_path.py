@@ -17,7 +17,7 @@ def weight_of(dtype=torch.float64, start=START):
     return torch.nn.Parameter(torch.tensor(start, dtype=dtype))
 
 
-def undriven_step(optimizer, *weights, steps=1):
+def step_at_rest(optimizer, *weights, steps=1):
     """Steps with gradients that are there and zero."""
     for _ in range(steps):
         for weight in weights:
@@ -25,7 +25,7 @@ def undriven_step(optimizer, *weights, steps=1):
         optimizer.step()
 
 
-def halved(optimizer, *weights, step=undriven_step, held=None):
+def halved(optimizer, *weights, step=step_at_rest, held=None):
     """Hold ten steps, make ten, and compare: half is left. Return the controller."""
     controller = DecayController(held or optimizer, half_life="10 steps")
     step(optimizer, *weights, steps=10)
@@ -60,7 +60,7 @@ def worst_off(optimizer, weight, path, steps, after=lambda: None):
     worst = 0.0
     for _ in range(steps):
         kept = path.step(float(optimizer.param_groups[0]["lr"]))
-        undriven_step(optimizer, weight)
+        step_at_rest(optimizer, weight)
         after()
         worst = max(worst, off(weight, kept))
     return worst

@@ -1,4 +1,4 @@
-"""The certification kit: it measures, it says so, and above all it can fail."""
+"""The certification kit: it measures, it reports, and above all it can fail."""
 
 import json
 import math
@@ -45,8 +45,8 @@ def test_a_certificate_has_every_scenario(certificate):
     assert certificate.worst.error > 0
 
 
-def test_a_certificate_says_what_formats_allow(certificate):
-    """bfloat16 holds a few steps well, its dead zone not at all; as the sum says."""
+def test_a_certificate_shows_what_formats_allow(certificate):
+    """bfloat16 holds a few steps well, its dead zone not at all, as predicted."""
     assert certificate.reachable("bfloat16", error=0.02) == 16
     assert certificate.reachable("float32", error=1e-4) == 10_000
     narrow = [each for each in certificate.reach if each.dtype == "bfloat16"]
@@ -76,9 +76,9 @@ def test_a_number_that_is_none_fails(certificate):
     again = json.loads(json.dumps(certificate.as_dict(), allow_nan=False))
     assert again["certified"] is True
     assert len(again["checks"]) == len(certificate.checks)
-    told = json.loads(json.dumps(broken.as_dict(), allow_nan=False))
-    assert told["checks"][0]["measured"] is None
-    assert told["certified"] is False
+    plain = json.loads(json.dumps(broken.as_dict(), allow_nan=False))
+    assert plain["checks"][0]["measured"] is None
+    assert plain["certified"] is False
     assert broken.worst is failed
     assert not Certificate(optimizer="o", mechanism="native").certified
 
@@ -87,8 +87,8 @@ def test_reachable_stops_at_the_first_that_is_not():
     """A longer half-life that happens to hold does not hide one that did not."""
     tried = [(2, 2.0), (4, 4.2), (8, 8.0)]
     reach = tuple(
-        Reach(dtype="bfloat16", asked_steps=asked, measured_steps=measured)
-        for asked, measured in tried
+        Reach(dtype="bfloat16", asked_steps=steps, measured_steps=measured)
+        for steps, measured in tried
     )
     certificate = Certificate(optimizer="o", reach=reach)
     assert certificate.reachable("bfloat16", error=0.01) == 2
@@ -196,7 +196,7 @@ def test_float32_copies_of_16_bit_weights(name, mechanism, monkeypatch):
 
 @pytest.mark.usefixtures("short")
 def test_float32_inside_is_certified_as_float32():
-    """Where the optimizer rounds to float32, float64 is left out, and it is said."""
+    """Where the optimizer rounds to float32, float64 is listed as left out."""
     certificate = check_controller(planted_optimizers.ComputesInFloat32)
     assert {check.dtype for check in certificate.checks} == {"float32", "bfloat16"}
     (left_out,) = certificate.left_out
@@ -248,7 +248,7 @@ def _unmark(optimizer, _):
 
 
 def _mutant(change=lambda _, __: {}, *, pre=None, post=None, **members):
-    """A controller with other options than were given, hooks or members of its own."""
+    """A controller with other options than were given, more hooks or members."""
 
     def init(self, optimizer, **given):
         DecayController.__init__(self, optimizer, **given | change(optimizer, given))

@@ -37,14 +37,14 @@ def test_every_class_has_its_line():
 )
 @pytest.mark.usefixtures("short")
 def test_an_optimizer_of_torch_is_held_as_written(build):
-    """Held as the table says, every scenario passes; or refused as the table says."""
+    """Held as in the table, every scenario passes; or refused as in the table."""
     build.check()
 
 
 def test_the_page_has_what_the_table_has():
-    """Every way was looked for; what is printed of torch is what is certified here."""
-    said = {build.options for build in BUILDS}
-    assert {"", "fused=True", "foreach=True", "foreach=False", "maximize=True"} <= said
+    """Every way is listed; what is printed of torch is what is certified here."""
+    ways = {build.options for build in BUILDS}
+    assert {"", "fused=True", "foreach=True", "foreach=False", "maximize=True"} <= ways
     assert len({str(build) for build in BUILDS}) == len(BUILDS)
     assert {str(build) for build in BUILDS} >= QUICK
     assert section(f"{LIBRARY} {torch.__version__.partition('+')[0]}", BUILDS) in (

@@ -1,4 +1,4 @@
-"""A held weight goes the path that was asked, whatever schedule and loop do."""
+"""A held weight follows the expected path under any schedule and loop."""
 
 import math
 from functools import partial
@@ -10,7 +10,7 @@ from pytorch.held_path import (
     Path,
     halved,
     off,
-    undriven_step,
+    step_at_rest,
     weight_of,
     worst_off,
 )
@@ -64,7 +64,7 @@ SCHEDULERS = {
     one_in=3,
 )
 def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
-    """After each of 100 steps what is left is what was asked, to 12 digits."""
+    """After each of 100 steps what is left is as expected, to 12 digits."""
     # One cycle moves the momentum, too, and either of the two may be built first.
     build, mechanism = OPTIMIZERS[name]
     weight = weight_of()
@@ -86,7 +86,7 @@ def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 @pytest.mark.parametrize("half_life", [7_000, 50_000, 300_000])
 def test_a_long_half_life_in_float32(name, half_life):
-    """What rounding takes from one step is owed to the next."""
+    """What rounding takes from one step is added to the next."""
     # The factors nearest to these alone are off by up to 0.6 % of the decay. A single
     # weight is still rounded at every step, so a thousand of them are averaged; what
     # is left of their rounding is 2e-4 of the e-folds, which are 1e-3 in all.
@@ -95,7 +95,7 @@ def test_a_long_half_life_in_float32(name, half_life):
     optimizer = OPTIMIZERS[name][0]([weight], lr=1e-3)
     held = DecayController(optimizer, half_life=f"{half_life} steps")
     before = weight.detach().double().clone()
-    undriven_step(optimizer, weight, steps=500)
+    step_at_rest(optimizer, weight, steps=500)
     e_folds = -(weight.detach().double() / before).log()
     assert e_folds.mean().item() == digits(held.e_folds[0], rel=1e-3)
     assert held.e_folds[0] == digits(500 / half_life * math.log(2), rel=1e-12)
@@ -126,7 +126,7 @@ def test_which_groups_are_held():
         pairs = zip(weights, options, strict=True)
         optimizer = build([{"params": [w], **mine} for w, mine in pairs], lr=LR)
         DecayController(optimizer, half_life="10 steps")
-        undriven_step(optimizer, *weights, steps=10)
+        step_at_rest(optimizer, *weights, steps=10)
         for weight, share in zip(weights, kept, strict=True):
             assert off(weight, share) <= TOLERANCES[torch.float64], options
 
@@ -167,15 +167,15 @@ def test_a_step_inside_of_a_step_counts_once():
 
 
 def test_a_penalty_is_held():
-    """SGD's knob is the penalty, whatever somebody writes into it."""
+    """SGD's knob is the penalty, even if somebody writes into it."""
     one, other = weight_of(), weight_of()
     held_by = SGD([{"params": [one], "decay_scale": 2.0}], lr=LR, momentum=0.9)
     by_hand = SGD([other], lr=LR, momentum=0.9, weight_decay=2e-3)
     held = DecayController(held_by, penalty=1e-3)
     for _ in range(20):
         held_by.param_groups[0]["weight_decay"] = 7.0
-        undriven_step(held_by, one)
-        undriven_step(by_hand, other)
+        step_at_rest(held_by, one)
+        step_at_rest(by_hand, other)
     assert torch.equal(one, other)
     assert (held.mechanisms, held.half_life_steps) == (("penalty",), None)
 
@@ -232,7 +232,7 @@ def test_the_table_shows_a_peak_that_the_run_does_not_reach():
 
 
 def test_a_group_that_was_just_added_is_shown():
-    """Between add_param_group and the next step the table says when it is held."""
+    """Between add_param_group and the next step the table shows when it is held."""
     optimizer = AdamW([weight_of()], lr=1e-3)
     controller = DecayController(optimizer, half_life="20 steps")
     optimizer.add_param_group({"params": [weight_of()]})

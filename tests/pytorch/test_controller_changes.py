@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from pytorch.held_path import TOLERANCES, Path, halved, off, undriven_step, weight_of
+from pytorch.held_path import TOLERANCES, Path, halved, off, step_at_rest, weight_of
 from tolerance import digits
 from torch.optim import SGD, AdamW
 
@@ -27,7 +27,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("schedule", ["follow-lr", "constant", "lr-squared"])
 def test_what_is_set_holds_from_the_next_step_on(name, schedule, dtype):
     """Half-life, peak, lr and the scales of two groups, set in any order."""
-    # In float32, too: what rounding owes outlives a change.
+    # In float32, too: the rounding residual outlives a change.
     draw, weights = random.Random(0), [weight_of(dtype), weight_of(dtype)]  # noqa: S311
     groups = [{"params": [weight], "decay_scale": 1.0} for weight in weights]
     optimizer = OPTIMIZERS[name](groups, lr=LR)
@@ -47,7 +47,7 @@ def test_what_is_set_holds_from_the_next_step_on(name, schedule, dtype):
         for at, group in enumerate(optimizer.param_groups):
             group["lr"], group["decay_scale"] = lr, scales[at]
             kept[at] *= Path(half_life, schedule, peak, scales[at]).step(lr)
-        undriven_step(optimizer, *weights)
+        step_at_rest(optimizer, *weights)
         for weight, left in zip(weights, kept, strict=True):
             assert off(weight, left) <= TOLERANCES[dtype]
     assert held.e_folds == digits(tuple(-math.log(each) for each in kept), rel=1e-12)
@@ -79,7 +79,7 @@ def test_what_cannot_be_held_changes_nothing():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_half_life_that_16_bits_would_round_away_is_refused(dtype):
-    """Given or set: the number format is looked at again."""
+    """Given or set: the number format is checked again."""
     optimizer = AdamW([weight_of(dtype)], lr=LR)
     held = DecayController(optimizer, half_life="50 steps", schedule="constant")
     with pytest.raises(RefusedError) as raised:
@@ -109,7 +109,7 @@ def test_a_decay_scale_that_is_no_number_is_refused(mark):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("last", [False, True])
 def test_what_was_set_is_resumed(name, last):
-    """The script begins as before; the checkpoint says what was set since."""
+    """The script begins as before; the checkpoint has what was set since."""
     # The state of the optimizer overwrites the knob, before or after the controller
     # is built; neither matters.
     runs = []
@@ -139,15 +139,15 @@ def test_what_was_set_is_resumed(name, last):
     assert (held.half_life_steps, held.batch_size) == (8, 5)
 
 
-def test_another_half_life_in_the_script_counts_after_a_change_too(told):
+def test_another_half_life_in_the_script_counts_after_a_change_too(logged):
     """The script was edited: its half-life counts, and both are named."""
     held = DecayController(AdamW([weight_of()]), half_life="10 steps")
     held.half_life = "4 steps"
     again = DecayController(AdamW([weight_of()]), half_life="7 steps")
     again.load_state_dict(held.state_dict())
     assert again.half_life_steps == 7
-    words = "half_life is 7 steps now, and was 4 steps in the checkpoint"
-    assert told()[-1] == words
+    message = "half_life is 7 steps now, and was 4 steps in the checkpoint"
+    assert logged()[-1] == message
 
 
 def test_a_controller_that_nobody_kept_is_found():
@@ -174,30 +174,30 @@ def test_the_first_of_two_controllers_does_not_remove_the_second():
 
     def step(*given, steps):
         first.remove()
-        undriven_step(*given, steps=steps)
+        step_at_rest(*given, steps=steps)
 
     halved(optimizer, weight, step=step)
 
 
-def test_a_group_that_comes_later_without_a_mark_is_told(told):
-    """It is held from then on if it has a mark, at its own lr; else that is said."""
+def test_a_group_that_comes_later_without_a_mark_is_logged(logged):
+    """It is held from then on if it has a mark, at its own lr; else that is logged."""
     old, added, marked, resting = (weight_of() for _ in range(4))
     groups = [{"params": [old], "decay_scale": 1.0}]
     optimizer = SGD(groups, lr=LR, momentum=0.9)
     held = DecayController(optimizer, half_life="10 steps")
-    undriven_step(optimizer, old, steps=5)
-    told_before = len(told())
+    step_at_rest(optimizer, old, steps=5)
+    logged_before = len(logged())
     optimizer.add_param_group({"params": [added]})
     optimizer.add_param_group({"params": [marked], "decay_scale": 1.0, "lr": 0.01})
     optimizer.add_param_group({"params": [resting], "decay_scale": 0.0})
-    undriven_step(optimizer, old, added, marked, resting, steps=10)
-    (message,) = told()[told_before:]
+    step_at_rest(optimizer, old, added, marked, resting, steps=10)
+    (message,) = logged()[logged_before:]
     assert "group 1, added" in message
     assert off(added, 1.0) == 0
     assert off(old, 0.5**1.5) <= TOLERANCES[torch.float64]
     assert off(marked, 0.5) <= TOLERANCES[torch.float64]
     assert off(resting, 1.0) == 0
     optimizer.param_groups[1]["decay_scale"] = 1.0  # what the line advises
-    undriven_step(optimizer, added, steps=10)
+    step_at_rest(optimizer, added, steps=10)
     assert off(added, 0.5) <= TOLERANCES[torch.float64]
     assert held.mechanisms == ("multiply", "multiply", "multiply", "left alone")

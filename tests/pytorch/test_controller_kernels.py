@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from pytorch.held_path import TOLERANCES, Path, off, undriven_step, weight_of, worst_off
+from pytorch.held_path import TOLERANCES, Path, off, step_at_rest, weight_of, worst_off
 from quick import combined
 from tolerance import digits
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
@@ -50,7 +50,7 @@ def test_every_form_of_an_optimizer(form, dtype):
 )  # fmt: skip
 def test_the_quick_way_to_multiply_is_the_same_product(dtype):
     """A CPU multiplies weights by a tensor of one number: bit by bit the same."""
-    # The factors are those that a controller asks for: the format can write them.
+    # The factors are those that a controller uses: the format can write them.
     torch.manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(999).to(dtype)) for _ in range(3)]
     weights += [torch.nn.Parameter(torch.tensor(0.3, dtype=dtype))]  # CLIP has such
@@ -78,7 +78,7 @@ def test_an_lr_that_is_a_tensor(dtype, fused):
     path = Path(20, "follow-lr", float(torch.tensor(LR)))
     worst = worst_off(optimizer, weight, path, 40, after=falling.step)
     assert held.mechanisms == ("native",)
-    assert worst <= 1e-6  # float32 digits, whatever the weight has
+    assert worst <= 1e-6  # float32 digits, in any format of the weight
 
 
 def _of_the_step(optimizer):
@@ -92,7 +92,7 @@ def _of_a_function(optimizer):
     return torch.compile(train, backend="eager")
 
 
-# Torch compiles with parts of its own that it has deprecated.
+# Torch compiles with parts that it has deprecated itself.
 _DEPRECATED = "ignore:.*torch.jit.script_method:DeprecationWarning"
 
 
@@ -156,7 +156,7 @@ def test_a_step_that_must_be_one_graph_is_refused():
 
 def test_a_captured_graph_is_refused(monkeypatch):
     """While a CUDA graph is captured, a step would bake its decay in."""
-    # There is no GPU here: what torch says of the stream is imitated.
+    # There is no GPU here: what torch reports of the stream is imitated.
     weight = weight_of()
     optimizer = AdamW([weight], lr=LR)
     held = DecayController(optimizer, half_life="20 steps")
@@ -164,7 +164,7 @@ def test_a_captured_graph_is_refused(monkeypatch):
     held._peaks_are_open = False
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     with pytest.raises(RefusedError, match=r"CUDA graph.*step\(\) outside"):
-        undriven_step(optimizer, weight)
+        step_at_rest(optimizer, weight)
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
-    undriven_step(optimizer, weight)
+    step_at_rest(optimizer, weight)
     assert held.e_folds[0] == digits(0.03465735902799726, rel=1e-12)

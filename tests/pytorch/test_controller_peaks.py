@@ -1,11 +1,11 @@
-"""The peak lr that a half-life belongs to: given, read, or asked for."""
+"""The peak lr that a half-life belongs to: given, read, or missing."""
 
 import math
 from types import SimpleNamespace
 
 import pytest
 import torch
-from pytorch.held_path import TOLERANCES, Path, undriven_step, weight_of, worst_off
+from pytorch.held_path import TOLERANCES, Path, step_at_rest, weight_of, worst_off
 from tolerance import digits
 from torch.optim import AdamW, lr_scheduler
 
@@ -24,7 +24,7 @@ def _adamw(lr=0.1):
 
 
 def test_a_scheduler_is_followed_to_its_peak():
-    """A LambdaLR that says the lr itself, on a base of 1, peaks at what it says."""
+    """A LambdaLR that returns the lr itself, on a base of 1, peaks at its largest."""
     optimizer = _adamw(lr=1.0)
     ticking = lr_scheduler.LambdaLR(optimizer, lambda t: 3e-4 * min(t / 10, 1))
     run = {"epochs": 9, "batch_size": 10, "dataset_size": 100}
@@ -122,7 +122,7 @@ def test_the_peak_is_the_largest_lr_of_the_loop(kind):
 
 
 def test_the_scheduler_of_another_optimizer_is_refused():
-    """Its lr never moves this one's; a chain is looked through."""
+    """Its lr never moves this one's; a chain is searched."""
     mine, other = _adamw(), _adamw()
     chain = lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(other, 5)])
     for scheduler in (lr_scheduler.StepLR(other, 5), chain):
@@ -148,8 +148,8 @@ def test_an_lr_scale_without_its_scheduler_is_refused():
     assert held.state_dict()["lr_peaks"] == [0.05, 0.1]
 
 
-def test_an_lr_of_zero_tells_no_peak():
-    """A warm-up by hand that begins at 0: the peak is asked for."""
+def test_an_lr_of_zero_shows_no_peak():
+    """A warm-up by hand that begins at 0: the peak must be given."""
     with pytest.raises(MissingFactError) as raised:
         DecayController(_adamw(lr=0.0), half_life="30 steps")
     assert (raised.value.fact, raised.value.caller) == ("lr_peak", "DecayController")
@@ -169,7 +169,7 @@ def test_what_comes_after_the_controller(meanwhile, peak):
     optimizer = _adamw()
     held = DecayController(optimizer, half_life="30 steps")
     meanwhile(optimizer)
-    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    step_at_rest(optimizer, *optimizer.param_groups[0]["params"])
     assert held.state_dict()["lr_peaks"] == [peak]
 
 
@@ -184,7 +184,7 @@ def test_one_given_peak_is_that_of_later_groups_too():
 
 def _trained(optimizer, scheduler, steps):
     for _ in range(steps):
-        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        step_at_rest(optimizer, *optimizer.param_groups[0]["params"])
         scheduler.step()
 
 
@@ -192,21 +192,21 @@ NOAM = 512**-0.5 * 30**-0.5  # its largest lr, at the end of a warm-up of 30 ste
 
 
 @pytest.mark.parametrize("at", ["fall", "end", "state", "removal"])
-def test_a_peak_that_is_never_reached_is_told_once(at, told):
+def test_a_peak_that_is_never_reached_is_logged_once(at, logged):
     """Noam on lr=1: the half-life of 30 steps belongs to it; at .00807 it is 3,700."""
     optimizer = _adamw(lr=1.0)
     scheduler = _noam(optimizer)
     facts = {"steps": 100} if at == "end" else {}
     held = DecayController(optimizer, half_life="30 steps", **facts)
     _trained(optimizer, scheduler, 200 if at == "fall" else 99)
-    assert bool(told()) == (at == "fall")
+    assert bool(logged()) == (at == "fall")
     if at == "end":
         _trained(optimizer, scheduler, 1)
     if at == "state":
         held.state_dict()
     held.remove()
     held.state_dict()
-    (message,) = told()
+    (message,) = logged()
     shrink = (1 - 0.5 ** (1 / 30)) * NOAM
     half_life = -math.log(2) / math.log1p(-shrink)
     assert f"0 is {NOAM:.3g}" in message
@@ -217,43 +217,43 @@ def test_a_peak_that_is_never_reached_is_told_once(at, told):
 
 @pytest.mark.parametrize(("by_epochs", "steps"), [(1, 200), (20, 200), (1, 10)])
 def test_a_warm_up_is_a_missed_peak_only_where_the_run_ends_in_it(
-    by_epochs, steps, told
+    by_epochs, steps, logged
 ):
-    """Checkpoints in the middle of it say nothing, nor does a run that reaches it."""
+    """Checkpoints in the middle of it log nothing, nor does a run that reaches it."""
     optimizer = _adamw()
     growing = lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100 // by_epochs)
     held = DecayController(optimizer, half_life="30 steps", steps=steps)
     for step in range(1, steps + 1):
-        assert not told()
-        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        assert not logged()
+        step_at_rest(optimizer, *optimizer.param_groups[0]["params"])
         if step % by_epochs == 0:
             growing.step()
         held.state_dict()
     held.remove()
-    assert len(told()) == (steps == 10)
+    assert len(logged()) == (steps == 10)
 
 
-def test_a_second_stage_with_the_controller_of_the_first_is_told(told):
+def test_a_second_stage_with_the_controller_of_the_first_is_logged(logged):
     """A scheduler that is built in mid-run, for a tenth of the lr, is noticed."""
     optimizer = _adamw()
     first = lr_scheduler.CosineAnnealingLR(optimizer, 50)
     held = DecayController(optimizer, half_life="30 steps")
     _trained(optimizer, first, 50)
-    assert not told()
+    assert not logged()
     del optimizer.param_groups[0]["initial_lr"]
     optimizer.param_groups[0]["lr"] = 0.01
     second = lr_scheduler.CosineAnnealingLR(optimizer, 50)
     _trained(optimizer, second, 20)
-    (message,) = told()
+    (message,) = logged()
     assert "0 is 0.01" in message
     assert "lr_peak of" in message
     held.lr_peak = 0.01
     _trained(optimizer, second, 30)
     held.remove()
-    assert len(told()) == 1
+    assert len(logged()) == 1
 
 
-def test_a_one_cycle_in_mid_run_is_known_by_its_top(told):
+def test_a_one_cycle_in_mid_run_is_known_by_its_top(logged):
     """It writes a 25th of its max_lr as initial_lr: that is where it begins."""
     optimizer = _adamw()
     held = DecayController(optimizer, half_life="30 steps", lr_peak=0.1)
@@ -261,10 +261,10 @@ def test_a_one_cycle_in_mid_run_is_known_by_its_top(told):
     cycle = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
     _trained(optimizer, cycle, 8)
     held.remove()
-    assert not told()
+    assert not logged()
 
 
-def test_one_peak_for_all_groups_is_reached_by_one_of_them(told):
+def test_one_peak_for_all_groups_is_reached_by_one_of_them(logged):
     """A list has one for each. None is missed by a decay that is alike at every lr."""
     constant, never = {"schedule": "constant"}, {"half_life": "inf steps"}
     for lr, options, count in (
@@ -276,13 +276,13 @@ def test_one_peak_for_all_groups_is_reached_by_one_of_them(told):
         groups = [{"params": [weight_of()]}, {"params": [weight_of()], "lr": 0.01}]
         optimizer = AdamW(groups, lr=lr)
         held = DecayController(optimizer, **{"half_life": "30 steps"} | options)
-        undriven_step(optimizer, *(g["params"][0] for g in groups), steps=4)
+        step_at_rest(optimizer, *(g["params"][0] for g in groups), steps=4)
         held.remove()
-        assert len(told()) == count, options
+        assert len(logged()) == count, options
 
 
 class Custom(lr_scheduler.LRScheduler):
-    """A class of one's own: it may go anywhere."""
+    """A custom class: it may go anywhere."""
 
     def get_lr(self):
         return [0.5] if self.last_epoch else [0.1]
@@ -309,7 +309,7 @@ UNTOLD = {
 }
 
 
-def test_a_scheduler_that_may_go_anywhere_asks_for_the_length():
+def test_a_scheduler_that_may_go_anywhere_needs_the_length():
     """Nothing is taken for the peak that is not one; each of three answers will do."""
     for kind, make in UNTOLD.items():
         optimizer = _adamw()
@@ -318,8 +318,8 @@ def test_a_scheduler_that_may_go_anywhere_asks_for_the_length():
             DecayController(optimizer, **facts)
         assert (raised.value.fact, raised.value.caller) == ("steps", "DecayController")
         assert kind in raised.value.needed_for
-        for told in ({"steps": 9}, {"lr_peak": 0.1}, {"schedule": "constant"}):
-            DecayController(optimizer, **facts, **told).remove()
+        for known in ({"steps": 9}, {"lr_peak": 0.1}, {"schedule": "constant"}):
+            DecayController(optimizer, **facts, **known).remove()
 
 
 PEAKS = [  # a scheduler on lr 0.1, the steps of the run, its peak

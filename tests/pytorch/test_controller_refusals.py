@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 import torch
 from pytorch.certified_torch import classes
-from pytorch.held_path import START, TOLERANCES, halved, off, undriven_step, weight_of
+from pytorch.held_path import START, TOLERANCES, halved, off, step_at_rest, weight_of
 from pytorch.planted_optimizers import (
     CannotStep,
     DecaysSecretly,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Averages(EachWeight):
-    """Steps a point of its own and shows the average of its path: schedule-free."""
+    """Steps a separate point and shows the average of its path: schedule-free."""
 
     built = MappingProxyType({"lr": 0.1})
     rounding = 0.0
@@ -112,7 +112,7 @@ class SparesSmall(EachWeight):
 
 @pytest.mark.parametrize("kind", [SparesSmall, Clips])
 def test_a_knob_that_entries_or_gradients_change_is_not_used(kind):
-    """One entry that strays is enough: those at rest decay as asked by other means."""
+    """One entry that strays is enough: those at rest decay exactly by other means."""
     weight = weight_of()
     optimizer = kind([weight])
     held = DecayController(optimizer, half_life="10 steps")
@@ -143,7 +143,7 @@ IN_THE_REASON = {
 
 
 @pytest.mark.parametrize("name", WOULD_NOT)
-def test_an_optimizer_that_would_not_decay_as_asked(name):
+def test_an_optimizer_that_would_not_decay_as_requested(name):
     """It is found out on a copy; the optimizer itself stays as it was."""
     weight = weight_of()
     optimizer = WOULD_NOT[name]([weight])
@@ -160,7 +160,7 @@ def test_an_optimizer_that_would_not_decay_as_asked(name):
 
 
 @pytest.mark.parametrize("build", [partial(ASGD, lambd=0), AlwaysTrusts])
-def test_what_the_remedy_says_works(build):
+def test_the_remedy_works(build):
     """ASGD without its hidden decay and a trust ratio that stays are held."""
     weight = weight_of()
     halved(build([weight]), weight)
@@ -177,7 +177,7 @@ OPTIONS = {"SGD": {"lr": 0.1, "momentum": 0.9}, "ASGD": {"lambd": 0}}
 
 
 def test_the_probe_and_the_controller_agree():
-    """The knob is used where the probe says that it decouples, and by still SGD."""
+    """The knob is used where the probe finds that it decouples, and by still SGD."""
     builds = [
         partial(kind, **OPTIONS.get(name, {})) for name, kind in classes().items()
     ]
@@ -216,7 +216,7 @@ FACT = {"caller": "DecayController", "has_epochs": True}
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant(options, kind, facts):
-    """Each slip is an error of its own kind that carries what was given."""
+    """Each slip is a distinct error that carries what was given."""
     with pytest.raises(kind) as raised:
         DecayController(AdamW([weight_of()]), **options)
     assert {name: getattr(raised.value, name) for name in facts} == facts
@@ -252,7 +252,7 @@ def test_an_optimizer_without_an_lr():
     with pytest.raises(RefusedError, match=r'no lr.*Write schedule="constant"'):
         DecayController(optimizer, half_life="10 steps")
     held = DecayController(optimizer, half_life="10 steps", schedule="constant")
-    undriven_step(optimizer, weight, steps=10)
+    step_at_rest(optimizer, weight, steps=10)
     assert held.mechanisms == ("multiply",)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
@@ -270,10 +270,10 @@ def held():
 @pytest.mark.parametrize("peak", ["x", True, torch.tensor(0.1), 0, -1, math.nan])
 def test_a_peak_is_a_number_above_zero_under_every_schedule(peak, schedule):
     """Given or set: what is no lr is refused, with what to write."""
-    asked = {"half_life": "50 steps", "schedule": schedule}
+    wish = {"half_life": "50 steps", "schedule": schedule}
     with _refused("lr_peak"):
-        DecayController(held(), lr_peak=peak, **asked)
-    controller = DecayController(held(), **asked)
+        DecayController(held(), lr_peak=peak, **wish)
+    controller = DecayController(held(), **wish)
     for given in (peak, [peak]):
         with _refused("lr_peak"):
             controller.lr_peak = given
@@ -282,10 +282,10 @@ def test_a_peak_is_a_number_above_zero_under_every_schedule(peak, schedule):
 @pytest.mark.parametrize("size", [1.5, True, 0])
 def test_a_batch_size_is_a_whole_number(size):
     """Given or set: a fraction of an example, or True, is refused."""
-    asked = {"half_life": "3 epochs", "dataset_size": 1000}
+    wish = {"half_life": "3 epochs", "dataset_size": 1000}
     with _refused("batch_size"):
-        DecayController(held(), batch_size=size, **asked)
-    controller = DecayController(held(), batch_size=10, **asked)
+        DecayController(held(), batch_size=size, **wish)
+    controller = DecayController(held(), batch_size=10, **wish)
     with _refused("batch_size"):
         controller.batch_size = size
     assert controller.batch_size == 10

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from pytorch.held_path import TOLERANCES, off, step_at_rest, weight_of
 from tolerance import digits
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class OwnState(AdamW):
-    """A class with a pickled state of its own: all its attributes."""
+    """A class with a custom pickled state: all its attributes."""
 
     def __getstate__(self):
         hooks = {name for name in vars(self) if "hooks" in name}
@@ -41,7 +41,7 @@ def test_the_state_is_plain_data_and_older_ones_are_taken():
     rising = lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3)
     held = DecayController(optimizer, half_life="9 steps")
     for _ in range(3):
-        undriven_step(optimizer, weight)
+        step_at_rest(optimizer, weight)
         rising.step()
     state = held.state_dict()
     assert json.loads(json.dumps(state)) == state
@@ -90,13 +90,13 @@ def test_a_peak_of_the_checkpoint_counts_unless_one_is_given():
     """A lower lr, or a scheduler built anew, is no new peak; a given one is."""
     begun = AdamW([weight_of()], lr=0.1)
     before = DecayController(begun, half_life="9 steps")
-    undriven_step(begun, *begun.param_groups[0]["params"])
+    step_at_rest(begun, *begun.param_groups[0]["params"])
     for lr_peak, expected in ((None, 0.1), (0.5, 0.5)):
         optimizer = AdamW([weight_of()], lr=0.01)
         held = DecayController(optimizer, half_life="9 steps", lr_peak=lr_peak)
         held.load_state_dict(before.state_dict())
         lr_scheduler.StepLR(optimizer, 5)  # writes initial_lr, 0.01
-        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        step_at_rest(optimizer, *optimizer.param_groups[0]["params"])
         assert held.lr_peak == (expected,)
 
 
@@ -106,7 +106,7 @@ def test_removed_it_leaves_no_trace(name):
     weight, other = weight_of(), weight_of()
     optimizer, untouched = HELD[name]([weight]), HELD[name]([other])
     held = DecayController(optimizer, half_life="9 steps")
-    undriven_step(optimizer, weight)
+    step_at_rest(optimizer, weight)
     held.remove()
     assert optimizer.param_groups[0].keys() == untouched.param_groups[0].keys()
     assert optimizer.param_groups[0]["weight_decay"] == 0.1
@@ -139,7 +139,7 @@ def test_a_checkpoint_has_the_weight_decay_of_the_user(name):
     weights = [group["params"][0] for group in optimizer.param_groups]
     held = DecayController(optimizer, half_life="30 steps", schedule="constant")
     for _ in range(100):
-        undriven_step(optimizer, *weights)
+        step_at_rest(optimizer, *weights)
         falling.step()
         assert _weight_decays(optimizer) == [0.1, 0.0, 0.2]
     by_knob = held.mechanisms[0] == "native"
@@ -159,7 +159,7 @@ def test_a_copy_has_the_weight_decay_of_the_user(name, copied):
     optimizer = HELD[name](_groups())
     optimizer.tag = "mine"
     held = DecayController(optimizer, half_life="3 steps", schedule="constant")
-    undriven_step(optimizer, *(g["params"][0] for g in optimizer.param_groups))
+    step_at_rest(optimizer, *(g["params"][0] for g in optimizer.param_groups))
     before = [group["weight_decay"] for group in optimizer.param_groups]
     twin, state = copied(optimizer), held.state_dict()
     assert [group["weight_decay"] for group in twin.param_groups] == [0.1, 0.0, 0.2]
@@ -173,7 +173,7 @@ def test_a_copy_has_the_weight_decay_of_the_user(name, copied):
     assert not optimizer._optimizer_state_dict_post_hooks
     again = DecayController(twin, half_life="3 steps", schedule="constant")
     again.load_state_dict(state)
-    undriven_step(twin, *(g["params"][0] for g in twin.param_groups))
+    step_at_rest(twin, *(g["params"][0] for g in twin.param_groups))
     assert (held.steps_done, again.steps_done) == (1, 2)
 
 

@@ -68,11 +68,11 @@ class Hookless(Optimizer):
 
 @pytest.mark.parametrize("base", [SGD, AdamW])
 def test_sam_is_held_by_the_optimizer_inside(base):
-    """Its two steps call no hooks of its own: the refusal says whose are called."""
+    """Its two steps call none of its hooks: the refusal names whose are called."""
     weight = weight_of()
     sam = Sam([weight], base, lr=0.1)
-    words = r"first_step.*DecayController\(optimizer\.base_optimizer, \.\.\.\)"
-    with pytest.raises(RefusedError, match=words):
+    message = r"first_step.*DecayController\(optimizer\.base_optimizer, \.\.\.\)"
+    with pytest.raises(RefusedError, match=message):
         DecayController(sam, half_life="10 steps")
 
     def in_two(_, weight, steps):
@@ -88,8 +88,8 @@ def test_a_wrapper_is_held_if_it_has_hooks():
     """One with a step() alone is; one that calls none is refused."""
     weight = weight_of()
     halved(Passes(SGD([weight], lr=0.1, momentum=0.9)), weight)
-    words = r"calls no hooks.*Optimizer\.__init__"
-    with pytest.raises(RefusedError, match=words):
+    message = r"calls no hooks.*Optimizer\.__init__"
+    with pytest.raises(RefusedError, match=message):
         DecayController(Hookless(SGD([weight_of()], lr=0.1)), half_life="10 steps")
 
 
@@ -103,8 +103,8 @@ def test_zero_is_held_by_the_optimizer_inside():
     distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         zero = ZeroRedundancyOptimizer([weight], optimizer_class=AdamW, lr=0.1)
-        words = r"share of the weights.*DecayController\(optimizer\.optim"
-        with pytest.raises(RefusedError, match=words):
+        message = r"share of the weights.*DecayController\(optimizer\.optim"
+        with pytest.raises(RefusedError, match=message):
             DecayController(zero, half_life="10 steps")
         halved(zero, weight, held=zero.optim)
     finally:
@@ -119,7 +119,7 @@ def _loop(weights, optimizer, steps, *, fresh=True):
 
 
 @pytest.mark.parametrize(("fresh", "times"), [(True, 20), (False, 1000)])
-def test_a_controller_whose_steps_never_come_says_so_once(fresh, times, told):
+def test_a_controller_whose_steps_never_come_warns_once(fresh, times, logged):
     """Another optimizer of the same weights is stepped: one warning, and the repr."""
     # zero_grad(set_to_none=False) keeps the tensor: a thousand are waited for then.
     weight = weight_of()
@@ -127,13 +127,13 @@ def test_a_controller_whose_steps_never_come_says_so_once(fresh, times, told):
     assert "0 steps held" not in repr(held)
     _loop([weight], SGD([weight], lr=0.1), 3, fresh=fresh)
     assert "0 steps held" in repr(held)
-    assert not told()
+    assert not logged()
     _loop([weight], SGD([weight], lr=0.1), times + 50, fresh=fresh)
-    (message,) = told()
+    (message,) = logged()
     assert message.startswith(f"gradients came {times} times to the weights of AdamW")
 
 
-def test_accumulated_gradients_and_steps_that_come_are_no_reason(told):
+def test_accumulated_gradients_and_steps_that_come_are_no_reason(logged):
     """Hundreds of batches that make one step, and frozen weights: silence."""
     weight, frozen = weight_of(), weight_of()
     frozen.requires_grad_(requires_grad=False)
@@ -143,7 +143,7 @@ def test_accumulated_gradients_and_steps_that_come_are_no_reason(told):
         (0.0 * weight).sum().backward()
     assert held._idle.rounds == 1
     _loop([weight], optimizer, 60)
-    assert not told()
+    assert not logged()
     assert "0 steps held" not in repr(held)
     assert not weight._post_accumulate_grad_hooks  # nothing is left on the weights
 

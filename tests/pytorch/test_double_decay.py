@@ -1,4 +1,4 @@
-"""A penalty in the loss beside a decay in the optimizer: found, and said once."""
+"""A penalty in the loss beside a decay in the optimizer: found, and warned of once."""
 
 import gc
 import warnings
@@ -23,19 +23,19 @@ def step(model, optimizer):
     optimizer.step()
 
 
-def test_an_optimizer_that_is_told_is_looked_at_at_once():
-    """AdamW decays by default: said with the number of weights and the remedy."""
+def test_an_optimizer_that_is_given_is_checked_at_once():
+    """AdamW decays by default: the warning has the number of weights and the remedy."""
     model = net()
     optimizer = torch.optim.AdamW(model.parameters())
-    with pytest.warns(DoubleDecayWarning, match=r"Got 2 .*0\.weight.*=0") as told:
+    with pytest.warns(DoubleDecayWarning, match=r"Got 2 .*0\.weight.*=0") as seen:
         penalty = L2Penalty(model, 1e-4, optimizer=optimizer)
     with pytest.warns(DoubleDecayWarning) as again:
         assert penalty.warn_if_decayed(optimizer) == ("0.weight", "1.weight")
-    assert {each.filename for each in (*told, *again)} == {__file__}  # the user's line
+    assert {each.filename for each in (*seen, *again)} == {__file__}  # the user's line
     assert names_of_decayed(penalty, optimizer) == ("0.weight", "1.weight")
 
 
-def test_an_optimizer_that_is_not_told_is_met_at_its_first_step():
+def test_an_optimizer_that_is_not_given_is_checked_at_its_first_step():
     """Later steps, and those of another model, do not warn; all are taken."""
     model, other = net(), net()
     penalty = L2Penalty(model, 1e-4)
@@ -43,9 +43,9 @@ def test_an_optimizer_that_is_not_told_is_met_at_its_first_step():
     before = model[0].weight.detach().clone()
     penalty()
     step(other, torch.optim.AdamW(other.parameters()))
-    with pytest.warns(DoubleDecayWarning) as told:
+    with pytest.warns(DoubleDecayWarning) as seen:
         step(model, optimizer)
-    assert told[0].filename == __file__  # the line that takes the step
+    assert seen[0].filename == __file__  # the line that takes the step
     step(model, optimizer)  # warnings are errors here
     # Two steps of lr 0.1 with weight_decay 0.5; float32 rounds each.
     assert torch.allclose(model[0].weight, 0.95**2 * before, rtol=1e-6, atol=0)
@@ -64,7 +64,7 @@ CLEAN = {
 
 
 def test_no_warning_where_weights_decay_once():
-    """Warnings are errors in these tests: none is given, told or met."""
+    """Warnings are errors in these tests: none is given for either."""
     for name, build in CLEAN.items():
         model = net()
         optimizer = build(model)
@@ -106,7 +106,7 @@ def test_penalties_are_found_by_their_weights_while_they_live():
 # Importing torch's own compiler warns about torch's own use of torch.jit.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
 def test_a_compiled_step_is_not_disturbed():
-    """torch.compile of a step traces past the hook that looks for penalties."""
+    """torch.compile of a step traces past the hook that checks for penalties."""
     model = net()
     penalty = L2Penalty(model, 1e-4)
     penalty()
@@ -124,7 +124,7 @@ def test_a_compiled_step_is_not_disturbed():
     assert penalty.parameters
 
 
-def test_a_penalty_that_cannot_tell_its_weights_stops_nobody_else():
+def test_a_penalty_that_cannot_list_its_weights_stops_no_other():
     """A lazy layer put in later: other models step and are audited as before."""
     model = nn.Sequential(nn.Linear(4, 4))
     penalty = L2Penalty(model, 0.1)

@@ -1,4 +1,4 @@
-"""How groups look: folded, escaped, printed once; their texts stand in one table."""
+"""How groups print: folded, escaped, printed once; their texts stand in one table."""
 
 import pickle
 import re

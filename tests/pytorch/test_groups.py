@@ -37,7 +37,7 @@ def test_weights_decay_and_nothing_else_does():
 
 
 def test_without_a_number_that_of_the_optimizer_counts():
-    """No weight_decay: decaying groups leave it to the optimizer, the others say 0."""
+    """No weight_decay: decaying groups leave it to the optimizer, the others have 0."""
     for model, expected in ((Tiny(), [0.01, 0.0]), (nn.LayerNorm(3), [0.0])):
         groups = torch.optim.AdamW(decay_groups(model), lr=0.01).param_groups
         assert [group["weight_decay"] for group in groups] == expected
@@ -77,11 +77,11 @@ CHOICES = {
 
 def test_the_caller_chooses():
     """Explicit patterns beat the role, and no_decay beats decay."""
-    for name, (words, expected) in CHOICES.items():
-        assert decaying(Tiny(), **words) == expected, name
+    for name, (options, expected) in CHOICES.items():
+        assert decaying(Tiny(), **options) == expected, name
 
 
-def test_the_model_has_a_word():
+def test_no_weight_decay_of_the_model_counts():
     """no_weight_decay() spares exact names and patterns; unknown names are its own."""
     spared = {"head.weight", "blocks.0.up.weight", "blocks.0.down.weight"}
     assert decaying(Spared()) == WEIGHTS - spared
@@ -89,7 +89,7 @@ def test_the_model_has_a_word():
     assert decaying(Spared(), decay="head.*") == WEIGHTS - spared | {"head.weight"}
     whys = {row.name: row.why for row in decay_groups(Spared()).rows}
     assert "Spared" in whys["head.weight"]
-    # Names are relative to the module that says them, whatever is wrapped around.
+    # Names are relative to the module that lists them, with any wrapper around.
     inside, top = nn.DataParallel(Spared()), nn.Linear(4, 2)
     names = {f"backbone.{name}" for name in decaying(Spared())} | {"top.weight"}
     assert decaying(nn.ModuleDict({"backbone": inside, "top": top})) == names
@@ -159,7 +159,7 @@ def test_normalizations_are_those_of_the_mathematics():
 
 def test_numbers_out_of_range_are_refused():
     """Negative and unending numbers are refused before an optimizer meets them."""
-    for name, words in [
+    for name, options in [
         ("weight_decay", {"weight_decay": -0.1}),
         ("weight_decay", {"weight_decay": float("nan")}),
         ("weight_decay", {"weight_decay": "1e-3"}),
@@ -169,8 +169,8 @@ def test_numbers_out_of_range_are_refused():
         ("lr", {"lr_scales": {"head.*": 0.5}}),  # only timm reads a bare lr_scale
     ]:
         with pytest.raises(RangeError) as caught:
-            decay_groups(Tiny(), **words)
-        assert caught.value.name == name, words
+            decay_groups(Tiny(), **options)
+        assert caught.value.name == name, options
     for model in (Tiny(), nn.LayerNorm(2)):  # also where no weight decays
         with pytest.raises(UnknownNameError) as unknown:
             decay_groups(model, normalization="layermean")
@@ -178,7 +178,7 @@ def test_numbers_out_of_range_are_refused():
 
 
 def test_frozen_parameters_are_in_no_group():
-    """PEFT-style: what can be trained is in a group, the rest is told as frozen."""
+    """PEFT-style: what can be trained is in a group, the rest is listed as frozen."""
     model = Tiny().requires_grad_(requires_grad=False)
     model.blocks[1].up.requires_grad_()
     groups = decay_groups(model, weight_decay=0.1, normalization="layer-mean")
@@ -213,7 +213,7 @@ LAYERS = (
     lambda: nn.Embedding(3, 2),
     lambda: nn.Conv1d(2, 2, 3, bias=False),
 )
-WORDS = st.fixed_dictionaries(
+OPTIONS = st.fixed_dictionaries(
     {
         "embeddings": st.booleans(),
         "normalization": st.sampled_from(NORMALIZATIONS),
@@ -227,15 +227,15 @@ WORDS = st.fixed_dictionaries(
 @given(
     st.lists(st.sampled_from(LAYERS), min_size=1, max_size=5),
     st.lists(st.booleans(), min_size=10, max_size=10),
-    WORDS,
+    OPTIONS,
 )
-def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words):
+def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, options):
     """With any arguments, groups part the trainable parameters, and rows have all."""
     model = nn.Sequential(*(make() for make in layers))
     model[0].weight.requires_grad_()
     for parameter, freeze in zip(list(model.parameters())[1:], frozen, strict=False):
         parameter.requires_grad_(not freeze)
-    groups = decay_groups(model, **words)
+    groups = decay_groups(model, **options)
     ids = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     assert len(groups.rows) == len(list(model.parameters()))

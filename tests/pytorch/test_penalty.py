@@ -118,16 +118,16 @@ def test_every_knob_that_is_a_penalty_agrees_with_convert():
     assert wrong == {}
 
 
-def test_only_weights_are_penalized_unless_one_says_more():
+def test_only_weights_are_penalized_by_default():
     """Biases and gains are left out; patterns and embeddings are as in decay_groups."""
     model = nn.ModuleDict({"wte": nn.Embedding(4, 3), "net": net()})
     weights, some = ["net.0.weight", "net.3.weight"], ["net.2.weight", "net.2.bias"]
-    for words, names in (
+    for options, names in (
         ({}, weights),
         ({"embeddings": True}, ["wte.weight", *weights]),
         ({"decay": "net.2.*", "no_decay": ["net.0.*"]}, [*some, "net.3.weight"]),
     ):
-        assert list(L2Penalty(model, X, **words).parameters) == names
+        assert list(L2Penalty(model, X, **options).parameters) == names
     with pytest.raises(PatternError) as caught:
         L2Penalty(model, X, no_decay="net.0.wieght")
     assert caught.value.argument == "no_decay"
@@ -328,14 +328,14 @@ def test_a_compiled_loss_has_the_same_gradient():
         assert torch.equal(ours, eager.grad)
 
 
-def test_a_missing_size_is_asked_for():
+def test_a_missing_size_is_reported():
     """A formula that needs N or B names it, and where to give it."""
-    for fact, words in {
+    for fact, options in {
         "dataset_size": {"convention": "bengio2012.l2"},
         "batch_size": {"reduction": "sum"},
     }.items():
         with pytest.raises(MissingFactError) as caught:
-            L2Penalty(net(), X, **words)()
+            L2Penalty(net(), X, **options)()
         assert caught.value.fact == fact
     assert L2Penalty(net(), X, convention="batch-sum", reduction="sum").factor() == X
 
@@ -343,7 +343,7 @@ def test_a_missing_size_is_asked_for():
 def test_what_makes_no_sense_is_refused():
     """Each impossible argument is an error of its kind, with the argument in it."""
     knob = "torch.optim.AdamW"
-    for error, fact, words in [
+    for error, fact, options in [
         (RangeError, "strength", {"strength": math.inf}),
         (RangeError, "strength", {"strength": "1e-3"}),
         (RangeError, "strength", {"strength": 0, "convention": "prior"}),
@@ -356,7 +356,7 @@ def test_what_makes_no_sense_is_refused():
         (UnknownNameError, "average", {"reduction": "average"}),
     ]:
         with pytest.raises(error) as caught:
-            L2Penalty(net(), **{"strength": X, **words})
+            L2Penalty(net(), **{"strength": X, **options})
         facts = vars(caught.value)
         assert fact in facts.values(), facts
 

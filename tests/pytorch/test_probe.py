@@ -1,4 +1,4 @@
-"""The probe: what an optimizer does is found out, whatever it is called."""
+"""The probe: what an optimizer does is measured, not read from its name."""
 
 import json
 
@@ -16,7 +16,7 @@ from dwindle.decay.number_formats import rounding_of
 from dwindle.decay.run import Run
 from dwindle.pytorch.probe import probe
 
-# Each share is known to eps of the weight; 64 steps are told from end to end.
+# Each share is known to eps of the weight; 64 steps are read from end to end.
 EXACT = 1e-11
 
 
@@ -47,7 +47,7 @@ MOMENTA = [
 
 @pytest.mark.parametrize("options", MOMENTA, ids=str)
 @pytest.mark.parametrize("lr", [1e-3, 0.02])
-def test_sgd_shrinks_as_our_mathematics_says(options, lr):
+def test_sgd_shrinks_as_our_formula_predicts(options, lr):
     """The asymptotic shrink is the slow root; the knob is a penalty, not decoupled."""
     group = only_group("SGD", lr=lr, weight_decay=1e-3, **options)
     expected = shrink_from_number(KNOBS["torch.optim.SGD"], 1e-3, Run(lr=lr, **options))
@@ -78,14 +78,14 @@ class AdamW(torch.optim.Adam):
 
 
 class Fixed(EachWeight):
-    """Takes weight_decay off as it is, whatever the lr."""
+    """Takes weight_decay off as it is, at any lr."""
 
     def move(self, group, weight):
         weight.mul_(1 - group["weight_decay"])
 
 
 class Cautious(EachWeight):
-    """Decays, as it says, but only weights that the gradient makes smaller, too."""
+    """Decays, as documented, but only weights that the gradient makes smaller, too."""
 
     def move(self, group, weight):
         mask = (weight.grad * weight >= 0).to(weight.dtype)
@@ -213,15 +213,15 @@ SEEN = [
     (EveryThird, {"lr": 0.1, "weight_decay": 0.01},
      {"walk": "periodic", "period_steps": 3, "decouples": False,
       "shrink_per_step": digits(1 - 0.999 ** (1 / 3), rel=1e-9)}),
-    # The numbers are those of the matrices; that vectors differ is said.
+    # The numbers are those of the matrices; that vectors differ is reported.
     (MatricesOnly, {"lr": 0.1, "weight_decay": 0.01}, AT_1E_3 | {"uneven": True}),
     # Weights of both signs go the same way: nothing of them decays.
     (Pushes, {"lr": 0.1}, {"walk": "other", "hidden": 0, "hidden_by": None}),
 ]  # fmt: skip
 
 
-def test_a_group_is_told_by_what_it_does():
-    """Walk, shares, powers and what is hidden, whatever the class is called."""
+def test_a_group_is_described_by_what_it_does():
+    """Walk, shares, powers and what is hidden, under any class name."""
     wrong = []
     for kind, options, expected in SEEN:
         group = only_group(kind, **options)
@@ -251,7 +251,7 @@ def test_the_format_of_the_parameters_decides_what_happens(name, dtype, shrink):
     """What our table calls dead does not move; what it calls fine is within 2 %."""
     group = only_group(name, dtype=dtype, lr=0.1, weight_decay=shrink / 0.1)
     rounding = rounding_of(shrink, group.dtype)
-    # In steps of eps, seen from 1: that is what float64 can say of 1e-8.
+    # In steps of eps, seen from 1: that is what float64 can hold of 1e-8.
     assert group.shrink_per_step == digits(shrink, rel=1e-7)
     assert group.decouples == (name == "AdamW")
     if rounding == "dead":
@@ -275,7 +275,7 @@ def test_bfloat16_is_watched_until_half_should_be_left():
     assert group.half_life_steps == digits(231, rel=0.01)
 
 
-def test_a_group_of_two_formats_is_told_in_that_of_its_matrices():
+def test_a_group_of_two_formats_is_measured_in_that_of_its_matrices():
     """The norms of a model in bfloat16 often stay in float32, where 0.001 is fine."""
     (vector,), (matrix,) = parameters()[1:], parameters(torch.bfloat16)[:1]
     groups = [
@@ -324,7 +324,7 @@ def test_a_probe_is_data_a_table_and_a_page():
     assert "decouples" in captured.get()
 
 
-def test_a_small_number_under_a_large_eps_is_not_said_to_cancel():
+def test_a_small_number_under_a_large_eps_does_not_count_as_cancelled():
     """EfficientNet's RMSprop: half its 1e-5 halves a step; at 0.1 it does cancel."""
     options = {"lr": 0.016, "alpha": 0.9, "momentum": 0.9}
     seen = {}
@@ -337,6 +337,6 @@ def test_a_small_number_under_a_large_eps_is_not_said_to_cancel():
         seen[eps, number] = ("nearly cancels" in group.sentence, group.knob_power)
     assert seen[1e-8, 1e-5] == (True, 0.0)
     assert seen[1e-3, 0.1][0]
-    said, power = seen[1e-3, 1e-5]
-    assert not said
+    cancels, power = seen[1e-3, 1e-5]
+    assert not cancels
     assert power > 0.7

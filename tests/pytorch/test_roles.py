@@ -301,10 +301,10 @@ def test_a_model_without_shapes_or_layers_is_refused():
     lazy = nn.Sequential(nn.LazyLinear(3))
     model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2))
     scripted = torch.jit.script(model)
-    for given, asked in ((lazy, "0.weight"), (scripted, "TorchScript")):
+    for given, named in ((lazy, "0.weight"), (scripted, "TorchScript")):
         with pytest.raises(RefusedError) as caught:
             parameter_roles(given)
-        assert asked in caught.value.asked
+        assert named in caught.value.asked
     # A batch makes the lazy layer, and grouping the model groups what the script has.
     lazy(torch.zeros(1, 2))
     assert roles(lazy) == {"0.weight": "weight", "0.bias": "bias"}

@@ -22,7 +22,7 @@ from dwindle.pytorch.probe import probe
 
 # 391 steps in an epoch, 11,730 in all.
 RUN = Run(batch_size=128, dataset_size=50_000, epochs=30)
-# Every step of a scheduler is a loop of its own here; short epochs do as well.
+# Every step of a scheduler is a separate loop here; short epochs do as well.
 SHORT = Run(batch_size=10, dataset_size=200, epochs=30)
 LR, DECAY = 1e-3, 0.1
 
@@ -47,7 +47,7 @@ def kept_by_the_loop(build, run, *, every, lr=LR):
 
 
 def kept(build, run=RUN, *, lr=LR, **options):
-    """Return the share that an audit says the run keeps, and the audit."""
+    """Return the share of the run that an audit reports, and the audit."""
     model = mlp()
     optimizer = adamw(model, lr=lr, weight_decay=DECAY)
     scheduler = build(optimizer)
@@ -128,7 +128,7 @@ def test_a_plan_in_steps_is_followed_in_steps(name):
 
 @pytest.mark.parametrize(("every", "moves"), [("step", 1), ("epoch", 20), (7, 7)])
 def test_a_pace_that_is_given_counts(every, moves):
-    """Neither plan nor guess is asked then, and nothing is said to be guessed."""
+    """Neither plan nor guess is used then, and nothing is reported as guessed."""
     build = PER_EPOCH["CosineAnnealingLR"]
     there, found = kept(build, SHORT, every=every)
     loop = kept_by_the_loop(build, SHORT, every=moves)
@@ -187,7 +187,7 @@ LONG = {
     ],
 )
 def test_two_million_steps_are_followed(name, fewer, monkeypatch):
-    """A schedule is asked at fifty thousand places, and never taken as constant."""
+    """A schedule is evaluated at fifty thousand places, and never taken as constant."""
     monkeypatch.setattr(f"{FOLLOWED}._PLACES", 50_000 // fewer)
     monkeypatch.setattr(f"{PEAKS}._MOST_STEPS", 1_000_000 // fewer)
     run = Run(steps=2_000_000, epochs=10)
@@ -212,7 +212,7 @@ def _closed_form(name, at):
 
 
 def test_a_long_schedule_of_unknown_kind_is_not_taken_as_constant(monkeypatch):
-    """Where it would have to be stepped too often the audit says so, and no number."""
+    """Where it would take too many steps the audit reports that, and no number."""
     monkeypatch.setattr(f"{FOLLOWED}._MOST", 100_000)
     monkeypatch.setattr(f"{PEAKS}._MOST_STEPS", 100_000)
 
@@ -228,7 +228,7 @@ def test_a_long_schedule_of_unknown_kind_is_not_taken_as_constant(monkeypatch):
 
 
 def test_a_schedule_beside_the_scheduler_counts():
-    """It was given last, by somebody who knows the loop; that is said."""
+    """It was given last, by somebody who knows the loop; that is reported."""
     run = Run(
         batch_size=128, dataset_size=50_000, epochs=30, schedule=Schedule(shape="wsd")
     )
@@ -282,13 +282,13 @@ def test_an_epoch_of_unknown_length_is_named():
     for every in (None, "epoch"):
         there, found = kept(PER_EPOCH["StepLR"], Run(steps=11_730), every=every)
         assert there is None
-        (said,) = [text for text in found.unchecked if "was not followed" in text]
-        assert "--scheduler-every" in said
-        assert "--schedule cosine" in said
-    told, _ = kept(PER_EPOCH["StepLR"], Run(steps=11_730), every=391)
-    assert told == digits(kept(PER_EPOCH["StepLR"])[0], rel=1e-12)
+        (text,) = [text for text in found.unchecked if "was not followed" in text]
+        assert "--scheduler-every" in text
+        assert "--schedule cosine" in text
+    share, _ = kept(PER_EPOCH["StepLR"], Run(steps=11_730), every=391)
+    assert share == digits(kept(PER_EPOCH["StepLR"])[0], rel=1e-12)
     both, _ = kept(PER_EPOCH["StepLR"], Run(steps=11_730, epochs=30))
-    assert both == told
+    assert both == share
 
 
 def test_a_metric_nobody_knows_leaves_no_number():
@@ -357,7 +357,7 @@ def test_a_change_keeps_the_shape_of_the_scheduler():
 
 @pytest.mark.parametrize("every", ["epochs", 0, -1, 1.5, True])
 def test_what_is_no_pace_is_refused(every):
-    """The error says what a pace is."""
+    """The error explains what a pace is."""
     with pytest.raises(RangeError) as raised:
         kept(PER_EPOCH["StepLR"], every=every)
     assert raised.value.name == "every"
@@ -447,7 +447,7 @@ def test_computed_and_watched_runs_agree():
 
 @pytest.mark.parametrize("steps", [None, 0, 30.5, "30", math.nan, True])
 def test_a_schedule_without_a_length_is_refused(steps):
-    """How long the run is, no scheduler says; it has whole steps."""
+    """No scheduler shows how long the run is; it has whole steps."""
     optimizer = plain()
     scheduler = lr_scheduler.ConstantLR(optimizer)
     with pytest.raises(RangeError) as raised:

@@ -98,7 +98,7 @@ def test_a_decay_of_float32_copies_is_held_as_long_as_they_can(dtype, steps, cap
 
 @pytest.mark.parametrize("dtype", HALF, ids=str)
 @pytest.mark.parametrize(("kind", "happens"), [(DecoupledMasters, True), (None, False)])
-def test_a_probe_tells_a_decay_that_goes_on_unseen(dtype, kind, happens):
+def test_a_probe_finds_a_decay_that_goes_on_unseen(dtype, kind, happens):
     """1e-6 of a step is nothing in 16 bits, unless wider copies have it."""
     build = kind or torch.optim.AdamW
     optimizer = build([matrix(dtype)], lr=1e-3, weight_decay=1e-3, eps=1e-4)
@@ -175,12 +175,12 @@ def test_a_wrapper_without_a_constructor_is_probed(kind):
     assert "calls no hooks" in refused
     with pytest.raises(RefusedError) as caught:  # the attribute is named, no option
         probe(wrapped(CannotBeBuiltAnew, secret=5))
-    assert caught.value.why.endswith("its own in slow.")
+    assert caught.value.why.endswith("It keeps tensors in slow.")
     assert "any lr" not in caught.value.instead
 
 
 class StopsAfter(torch.optim.SGD):
-    """Raises in its thirtieth step, at whatever options."""
+    """Raises in its thirtieth step, at any options."""
 
     def step(self, closure=None):
         self.taken = getattr(self, "taken", 0) + 1
@@ -201,15 +201,15 @@ class TakesOneLr(torch.optim.SGD):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [
         (StopsAfter, r"within 64 steps: RuntimeError\('enough'\). It must step as"),
         (TakesOneLr, r"lr or knob: RuntimeError\('another lr'\). Its step must"),
     ],
 )
-def test_a_copy_that_fails_is_refused_with_its_own_reason(kind, words):
-    """Options are blamed only where a step with those of its own works."""
-    with pytest.raises(RefusedError, match=words):
+def test_a_copy_that_fails_is_refused_with_its_own_reason(kind, message):
+    """Options are blamed only where a step with the original ones works."""
+    with pytest.raises(RefusedError, match=message):
         probe(kind([matrix()], lr=0.1, weight_decay=0.1))
 
 
@@ -246,7 +246,7 @@ def built(name, **options):
 
 
 def stepped(optimizer):
-    """The optimizer after a step of its own, with state and gradients."""
+    """The optimizer after a step, with state and gradients."""
     sparse = isinstance(optimizer, torch.optim.SparseAdam)
 
     def pull():
@@ -303,7 +303,7 @@ FLAGS = {
 
 @pytest.mark.parametrize("options", FLAGS.values(), ids=FLAGS)
 def test_flags_change_nothing_about_the_decay(options):
-    """However AdamW is told to compute, it decouples, and is left as it was."""
+    """However AdamW computes, it decouples, and is left as it was."""
     optimizer = stepped(built("AdamW", **options))
     with left_alone(optimizer):
         (group,) = probe(optimizer).groups

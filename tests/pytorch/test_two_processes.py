@@ -61,7 +61,7 @@ def test_the_penalty_of_a_sharded_model_is_in_the_precision_of_its_weights(seen)
     ("kind", "optimizer"), [("ddp", "AdamW"), ("fsdp", "AdamW"), ("fsdp", "SGD")]
 )
 def test_two_processes_decay_as_one(seen, kind, optimizer):
-    """Each rank decays exactly as asked, and both keep the same weights."""
+    """Each rank decays exactly as requested, and both keep the same weights."""
     # A layer with zero gradients goes the path of the half-life along a cosine, to 12
     # digits; weights that are pulled are equal bit by bit on both ranks. Under FSDP2
     # the parameters are DTensors, and shapes in the saved state are whole ones.

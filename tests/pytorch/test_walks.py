@@ -1,4 +1,4 @@
-"""Families of decay, told from walks that were made by formulas."""
+"""Families of decay, inferred from walks that formulas made."""
 
 import math
 
@@ -20,10 +20,10 @@ def walk_of(kept):
 
 @given(st.floats(min_value=1e-9, max_value=0.5))
 def test_the_same_share_in_every_step_is_geometric(shrink):
-    """The share comes back, to what float64 can say of it."""
-    told = pattern_of(walk_of(lambda step: math.exp(step * math.log1p(-shrink))))
-    assert told.shape == "geometric"
-    assert told.shrink == pytest.approx(shrink, rel=1e-9, abs=4 * 2**-52)
+    """The share comes back, as far as float64 can hold it."""
+    pattern = pattern_of(walk_of(lambda step: math.exp(step * math.log1p(-shrink))))
+    assert pattern.shape == "geometric"
+    assert pattern.shrink == pytest.approx(shrink, rel=1e-9, abs=4 * 2**-52)
 
 
 @given(st.floats(min_value=1e-6, max_value=0.01), st.floats(0.2, 0.9))
@@ -34,18 +34,18 @@ def test_a_start_that_fades_is_delayed(shrink, root):
     def kept(step):
         return 1.3 * slow**step - 0.3 * fast**step
 
-    told = pattern_of(walk_of(kept))
-    assert told.shape == "delayed"
-    assert told.shrink == digits(shrink, rel=1e-6)  # some digits go into the roots
+    pattern = pattern_of(walk_of(kept))
+    assert pattern.shape == "delayed"
+    assert pattern.shrink == digits(shrink, rel=1e-6)  # some digits go into the roots
 
 
 @given(st.floats(min_value=0.02, max_value=0.5))
-def test_a_swing_is_told_with_its_period(turn):
+def test_a_swing_has_its_period(turn):
     """A damped cosine has no half-life; a turn per step is a period."""
-    told = pattern_of(walk_of(lambda step: 0.97**step * math.cos(turn * step)))
-    assert told.shape == "oscillating"
-    assert told.period == digits(2 * math.pi / turn, rel=1e-6)
-    assert told.shrink is None
+    pattern = pattern_of(walk_of(lambda step: 0.97**step * math.cos(turn * step)))
+    assert pattern.shape == "oscillating"
+    assert pattern.period == digits(2 * math.pi / turn, rel=1e-6)
+    assert pattern.shrink is None
 
 
 @pytest.mark.parametrize("fall", [1e-5, 1e-4, 1e-3, 1e-2])
@@ -67,9 +67,9 @@ def test_the_same_amount_of_every_entry_is_linear():
         for step in range(STEPS)
     ]
     for path, amount in ((walk, 1e-3), ([[1 - at / 100] for at in range(STEPS)], 0.01)):
-        told = pattern_of(path)
-        assert (told.shape, told.shrink) == ("linear", None)
-        assert told.amount == digits(amount, rel=1e-9)
+        pattern = pattern_of(path)
+        assert (pattern.shape, pattern.shrink) == ("linear", None)
+        assert pattern.amount == digits(amount, rel=1e-9)
 
 
 def test_nothing_and_nonsense_have_no_rate():
@@ -81,5 +81,5 @@ def test_nothing_and_nonsense_have_no_rate():
         (lambda step: 1.01**step, "other"),
         (lambda step: 0.5 + 0.5 * 0.9**step, "other"),
     ):
-        told = pattern_of(walk_of(kept))
-        assert (told.shape, told.shrink or 0) == (shape, 0)
+        pattern = pattern_of(walk_of(kept))
+        assert (pattern.shape, pattern.shrink or 0) == (shape, 0)

@@ -7,7 +7,7 @@ from dwindle.pytorch import decay_groups
 
 
 class Tiny(nn.Module):
-    """A transformer in small: every role once, and a word of its own."""
+    """A transformer in small: every role once, and its own no_weight_decay."""
 
     def __init__(self):
         super().__init__()
@@ -27,5 +27,5 @@ class Block(nn.Module):
         self.down = nn.Linear(8, 4)
 
 
-def decaying(model, **words):
-    return {row.name for row in decay_groups(model, **words).rows if row.decays}
+def decaying(model, **options):
+    return {row.name for row in decay_groups(model, **options).rows if row.decays}

@@ -45,8 +45,8 @@ def seen_by_each(folder: Path) -> list[Any]:
         for process in started:
             process.kill()
             process.wait()
-    said = "\n".join(error.read_text("utf-8") for error in errors)
-    assert codes == [0] * PROCESSES, said[-20_000:]
+    output = "\n".join(error.read_text("utf-8") for error in errors)
+    assert codes == [0] * PROCESSES, output[-20_000:]
     return [
         json.loads((folder / f"{rank}.json").read_text()) for rank in range(PROCESSES)
     ]

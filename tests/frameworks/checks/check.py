@@ -1,4 +1,4 @@
-"""One check: what a real library does beside what our record of its knob says."""
+"""One check: what a real library does beside what our record of its knob predicts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Check:
         knob: Name of the knob that is verified.
         library: Distribution that is run, whose version is written down.
         kind: What is compared.
-        settings: What was set, in words.
+        settings: What was set, as text.
         theirs: Runs the library.
-        ours: Predicts, or runs what our conversion says to type elsewhere.
+        ours: Predicts, or runs the number that our conversion gives elsewhere.
         rel: Relative tolerance.
         why: Reason of the tolerance.
 
@@ -56,7 +56,7 @@ class Check:
         """Name of the check in the output of a run."""
         return f"{self.knob} | {self.kind} | {self.settings}"
 
-    def told(self) -> dict[str, str | float]:
+    def listed(self) -> dict[str, str | float]:
         """What the check is, without the version that it is run with."""
         return {
             "knob": self.knob,
@@ -70,10 +70,10 @@ class Check:
     def passed(self) -> dict[str, str | float]:
         """What is written down when it has passed."""
         # A local version, such as +cpu, is the same source.
-        return self.told() | {"version": version(self.library).partition("+")[0]}
+        return self.listed() | {"version": version(self.library).partition("+")[0]}
 
 
-def undriven(
+def zero_gradient(
     knob: str,
     library: str,
     measure: Callable[[float, Run], list[float]],
@@ -90,7 +90,7 @@ def undriven(
         knob=knob,
         library=library,
         kind="undriven weight",
-        settings=f"{NUMBER:g}, {said(run)}",
+        settings=f"{NUMBER:g}, {brief(run)}",
         theirs=lambda: measure(NUMBER, run),
         ours=ours,
         rel=tolerance[0],
@@ -111,7 +111,7 @@ def number_cancels(
         knob=knob,
         library=library,
         kind="no rate",
-        settings=f"0.01 and a hundred times that, {said(RUN)}",
+        settings=f"0.01 and a hundred times that, {brief(RUN)}",
         theirs=lambda: measure(1.0, RUN),
         ours=lambda: measure(0.01, RUN),
         rel=rel,
@@ -131,7 +131,7 @@ def same_as_penalty(
         knob=knob,
         library=library,
         kind="same trajectory",
-        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
+        settings=f"{NUMBER:g}, against its penalty in the loss, {brief(RUN)}",
         theirs=lambda: driven(NUMBER, 0.0),
         ours=lambda: driven(0.0, NUMBER),
     )
@@ -140,7 +140,7 @@ def same_as_penalty(
 def schedule_free(
     knob: str, library: str, measure: Callable[[float, Run], list[float]]
 ) -> Check:
-    """Decay at y, average evaluated: a loop over those words leaves as much."""
+    """Decay at y, average evaluated: a loop over that rule leaves as much."""
     number, run = 0.6, Run(lr=0.01, steps=200)
 
     def ours() -> list[float]:
@@ -155,7 +155,7 @@ def schedule_free(
         knob=knob,
         library=library,
         kind="no rate",
-        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
+        settings=f"{number:g}, {brief(run)}: a loop over iterate and average",
         theirs=lambda: measure(number, run),
         ours=ours,
     )
@@ -189,8 +189,8 @@ def estimated(
     )
 
 
-def said(run: Run) -> str:
-    """The facts of a run in a few words."""
+def brief(run: Run) -> str:
+    """The facts of a run in brief."""
     facts = [f"lr {run.lr:g}", run.schedule.shape, f"{run.total_steps} steps"]
     facts += [f"warm-up {run.schedule.warmup:g}"] * bool(run.schedule.warmup)
     facts += [f"momentum {run.momentum:g}"] * bool(run.momentum)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from frameworks.checks.check import NUMBER, RUN, START, Check, said, undriven
+from frameworks.checks.check import NUMBER, RUN, START, Check, brief, zero_gradient
 from frameworks.checks.torch_like import pull, steps, weights
 
 from dwindle.decay.convert import convert
@@ -17,7 +17,7 @@ _PEAK = float(RUN.require("lr", "A check"))
 
 
 def keras_module() -> Any:
-    """Keras on JAX in float64, whatever the environment says."""
+    """Keras on JAX in float64, in any environment."""
     os.environ["KERAS_BACKEND"] = "jax"
     import jax
     import keras
@@ -60,7 +60,7 @@ def _left_of(knob: str) -> Callable[[float, Run], list[float]]:
 
 
 def _ftrl() -> Check:
-    """Whatever the number, the first step computes a weight of 0 without gradients."""
+    """At any number, the first step computes a weight of 0 without gradients."""
     return Check(
         knob="keras.optimizers.Ftrl",
         library="keras",
@@ -73,7 +73,7 @@ def _ftrl() -> Check:
 
 
 def _schedule_free() -> Check:
-    """The weights decay, the iterate does not: a loop over those words, a power law."""
+    """The weights decay, the iterate does not: a loop over that rule, a power law."""
     number, run = 2.0, Run(lr=_PEAK, steps=200)
 
     def ours() -> list[float]:
@@ -89,7 +89,7 @@ def _schedule_free() -> Check:
         knob="keras.optimizers.ScheduleFreeAdamW",
         library="keras",
         kind="no rate",
-        settings=f"{number:g}, {said(run)}: a loop over weight, average and iterate",
+        settings=f"{number:g}, {brief(run)}: a loop over weight, average and iterate",
         theirs=lambda: _left_of("keras.optimizers.ScheduleFreeAdamW")(number, run),
         ours=ours,
     )
@@ -117,7 +117,7 @@ def _in_torch(build: Callable[[Any], Any]) -> list[float]:
 
 
 def _adamw() -> Check:
-    """The number that convert says for torch gives the same weights, driven too."""
+    """The number that convert gives for torch makes the same weights, driven too."""
 
     def ours() -> list[float]:
         there = convert(
@@ -134,7 +134,7 @@ def _adamw() -> Check:
         knob="keras.optimizers.AdamW",
         library="keras",
         kind="same trajectory",
-        settings=f"{NUMBER:g} against torch.optim.AdamW, eps 1e-30, {said(RUN)}",
+        settings=f"{NUMBER:g} against torch.optim.AdamW, eps 1e-30, {brief(RUN)}",
         theirs=lambda: driven("keras.optimizers.AdamW", epsilon=1e-30)(NUMBER),
         ours=ours,
     )
@@ -168,7 +168,7 @@ def _l2() -> Check:
         knob="keras.regularizers.L2",
         library="keras",
         kind="same trajectory",
-        settings=f"{NUMBER:g} against torch.optim.SGD, {said(RUN)}, no momentum",
+        settings=f"{NUMBER:g} against torch.optim.SGD, {brief(RUN)}, no momentum",
         theirs=theirs,
         ours=ours,
     )
@@ -177,7 +177,7 @@ def _l2() -> Check:
 def _checks() -> Iterator[Check]:
     for knob, record in KNOBS.items():
         if knob.startswith("keras.optimizers.") and record.family == "decoupled":
-            yield undriven(knob, "keras", _left_of(knob))
+            yield zero_gradient(knob, "keras", _left_of(knob))
     yield _adamw()
     yield _l2()
     yield _ftrl()

@@ -12,7 +12,7 @@ from frameworks.checks.check import (
     number_cancels,
     same_as_penalty,
     schedule_free,
-    undriven,
+    zero_gradient,
 )
 
 from dwindle.decay.knobs import KNOBS
@@ -84,7 +84,7 @@ def _after(
     @jax.jit
     def step(number: Any, weights: Any, state: Any) -> Any:
         gradients = {"w": gradient(number, weights["w"])}
-        # momo asks for the value of the loss; the others ignore it.
+        # momo needs the value of the loss; the others ignore it.
         updates, state = extra.update(gradients, state, weights, value=0.0)
         return optax.apply_updates(weights, updates), state
 
@@ -171,9 +171,9 @@ def _number_cancels(knob: str) -> Check:
     return number_cancels(knob, "optax", measure, rel=0.2, why=SMALL)
 
 
-def _undriven(knob: str) -> Check:
+def _zero_gradient(knob: str) -> Check:
     measure = _left_of(chain_of(knob), vector=knob.endswith("muon:adam"))
-    return undriven(knob, "optax", measure)
+    return zero_gradient(knob, "optax", measure)
 
 
 # Where the number sets no rate, what is shown instead.
@@ -189,7 +189,7 @@ def _checks() -> Iterator[Check]:
     for knob, record in KNOBS.items():
         if not knob.startswith("optax."):
             continue
-        yield _OF_FAMILY.get(record.family, _undriven)(knob)
+        yield _OF_FAMILY.get(record.family, _zero_gradient)(knob)
         if record.penalty is not None:
             yield same_as_penalty(knob, "optax", driven(chain_of(knob)))
 

@@ -11,7 +11,7 @@ from frameworks.checks import (
     of_torch_libraries,
     of_trainers,
 )
-from frameworks.checks.check import NUMBER, RUN, Check, said
+from frameworks.checks.check import NUMBER, RUN, Check, brief
 from frameworks.checks.torch_like import Factory, driven_by
 
 from dwindle.decay.convert import convert
@@ -25,7 +25,7 @@ def _fastai(knob: str, **options: Any) -> Factory:
     return of_trainers.fastai(name, decouple_wd=variant != "coupled", **options)
 
 
-# By the first word of a knob: what builds its real optimizer, with options.
+# By the first part of a knob: what builds its real optimizer, with options.
 _FACTORIES: dict[str, Callable[..., Factory]] = {
     "torch": of_torch.factory,
     "timm": lambda knob, **more: of_timm.factory(knob.partition(".")[2], **more),
@@ -84,7 +84,7 @@ def _pair(
         knob=knob,
         library=library,
         kind="same trajectory",
-        settings=f"{NUMBER:g} converted to {target}, {said(RUN)}",
+        settings=f"{NUMBER:g} converted to {target}, {brief(RUN)}",
         theirs=lambda: driven(knob, **options)(NUMBER),
         ours=converted,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from frameworks.checks.check import RUN, Check, said
+from frameworks.checks.check import RUN, Check, brief
 from frameworks.checks.torch_like import pull, steps, weights
 
 from dwindle.decay.convert import convert
@@ -73,7 +73,7 @@ def _objective(knob: str) -> Check:
         knob=knob,
         library="torch",
         kind="same trajectory",
-        settings=f"{number:g} by autograd against torch.optim.SGD, {said(_PENALIZED)}",
+        settings=f"{number:g} by autograd against torch.optim.SGD, {brief(_PENALIZED)}",
         theirs=theirs,
         ours=ours,
         why="forty steps in float64, each rounding a few times at 1e-16",
@@ -81,7 +81,7 @@ def _objective(knob: str) -> Check:
 
 
 def _decay(knob: str, number: float, peak_shrink: float) -> Check:
-    """AdamW with the number that we give decays as the paper's own words say."""
+    """AdamW with the number that we give decays as the paper states."""
 
     def theirs() -> list[float]:
         there = convert(number, knob, to="torch.optim.AdamW", run=_DECAYED)
@@ -100,7 +100,7 @@ def _decay(knob: str, number: float, peak_shrink: float) -> Check:
         knob=knob,
         library="torch",
         kind="undriven weight",
-        settings=f"{number:g} converted to torch.optim.AdamW, {said(_DECAYED)}",
+        settings=f"{number:g} converted to torch.optim.AdamW, {brief(_DECAYED)}",
         theirs=theirs,
         ours=ours,
     )

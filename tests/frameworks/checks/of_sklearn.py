@@ -1,4 +1,4 @@
-"""Checks of scikit-learn: the same optimum, the same trajectory, weights undriven."""
+"""Checks of scikit-learn: the same optimum, the same trajectory, zero gradients."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from frameworks.checks.check import Check, undriven
+from frameworks.checks.check import Check, zero_gradient
 
 from dwindle.decay.convert import convert
 from dwindle.decay.run import Run
@@ -320,7 +320,7 @@ def _optimal() -> Check:
         import math
 
         typical = math.sqrt(1 / math.sqrt(alpha))
-        # The hinge loss has a slope of −1 where sklearn asks for it.
+        # The hinge loss has a slope of −1 where sklearn evaluates it.
         t0 = 1 / (typical * alpha)
         return [(t0 - 1) / (t0 + count - 1)] * 4
 
@@ -344,14 +344,14 @@ def _checks() -> Iterator[Check]:
         yield _lbfgs(name)
     run = Run(lr=0.05, steps=300)
     for name in ("SGDClassifier", "SGDRegressor"):
-        yield undriven(
+        yield zero_gradient(
             f"sklearn.linear_model.{name}:constant",
             "scikit-learn",
             _left_of_sgd(name, "constant"),
             run=run,
         )
     fourth_root = Schedule(shape="inverse-power", power=0.25, period="1 step")
-    yield undriven(
+    yield zero_gradient(
         "sklearn.linear_model.SGDRegressor:invscaling",
         "scikit-learn",
         _left_of_sgd("SGDRegressor", "invscaling"),

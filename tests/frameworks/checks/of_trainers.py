@@ -10,7 +10,7 @@ from frameworks.checks.check import (
     Check,
     number_cancels,
     same_as_penalty,
-    undriven,
+    zero_gradient,
 )
 from frameworks.checks.partial import module
 from frameworks.checks.torch_like import Factory, driven_by, left_of
@@ -142,16 +142,16 @@ _FACTORIES: dict[str, tuple[str, Factory]] = {
 
 def _checks() -> Iterator[Check]:
     for knob, (library, factory) in _FACTORIES.items():
-        yield undriven(knob, library, left_of(factory))
+        yield zero_gradient(knob, library, left_of(factory))
     sgd = _FACTORIES["fastai.optimizer.SGD:coupled"][1]
     yield same_as_penalty("fastai.optimizer.SGD:coupled", "fastai", driven_by(sgd))
     adam, knob = fastai("Adam", decouple_wd=False), "fastai.optimizer.Adam:coupled"
     yield same_as_penalty(knob, "fastai", driven_by(adam))
     yield number_cancels(knob, "fastai", left_of(adam), rel=0.2, why=SMALL)
-    yield undriven("mup.MuAdamW", "mup", _mup("MuAdamW"))
-    yield undriven("mup.MuSGD", "mup", _mup("MuSGD", momentum=0.9))
+    yield zero_gradient("mup.MuAdamW", "mup", _mup("MuAdamW"))
+    yield zero_gradient("mup.MuSGD", "mup", _mup("MuSGD", momentum=0.9))
     yield number_cancels("mup.MuAdam", "mup", _mup("MuAdam"), rel=0.2, why=SMALL)
-    yield undriven("transformers.TrainingArguments", "transformers", _transformers)
+    yield zero_gradient("transformers.TrainingArguments", "transformers", _transformers)
 
 
 CHECKS = tuple(_checks())

@@ -13,7 +13,7 @@ from frameworks.checks.check import (
     Check,
     number_cancels,
     same_as_penalty,
-    undriven,
+    zero_gradient,
 )
 
 from dwindle.decay.families import FAMILIES
@@ -58,7 +58,7 @@ def left_of(factory: Factory, dtype: str = "float64") -> Callable[..., list[floa
 
 
 def pull(step: int, weight: Any) -> Any:
-    """A gradient that changes with step and weight, as a loss of its own would give."""
+    """A gradient that changes with step and weight, as a loss would give."""
     noise = torch.sin(torch.arange(4.0, dtype=weight.dtype).reshape(2, 2) + 3.7 * step)
     return 0.3 * weight.detach() + noise
 
@@ -98,6 +98,6 @@ def of_family(  # noqa: PLR0913 - what differs from library to library
         yield number_cancels(knob, library, measure, rel=rel, why=why)
     elif FAMILIES[family].has_half_life:
         tolerance = (1e-5, FLOAT32) if single else tolerance
-        yield undriven(knob, library, measure, run=run, tolerance=tolerance)
+        yield zero_gradient(knob, library, measure, run=run, tolerance=tolerance)
     if family.startswith("coupled") and not single:
         yield same_as_penalty(knob, library, driven_by(factory))

@@ -11,7 +11,7 @@ BATCH, EPOCHS = 4, 3
 PEAK = 0.1
 
 
-def undriven():
+def at_rest():
     """Where the matrix that can only decay begins."""
     return torch.linspace(0.5, 2, 64).view(8, 8)
 
@@ -22,21 +22,21 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(4, 1)
-        self.undriven = nn.Parameter(undriven())
+        self.at_rest = nn.Parameter(at_rest())
 
     def forward(self, inputs, labels):
         error = self.layer(inputs).squeeze(-1) - labels
-        return {"loss": error.square().mean() + 0 * self.undriven.sum()}
+        return {"loss": error.square().mean() + 0 * self.at_rest.sum()}
 
 
-def net(asked):
+def net(recipe):
     """The same net every time; at some backward passes its gradient overflows."""
     torch.manual_seed(7)
     made = Net()
     passes = count()
     made.layer.weight.register_hook(
         lambda gradient: (
-            gradient * (math.inf if next(passes) in asked.overflow_at else 1)
+            gradient * (math.inf if next(passes) in recipe.overflow_at else 1)
         )
     )
     return made
@@ -58,8 +58,8 @@ class Stream(torch.utils.data.IterableDataset):
 
 
 @dataclass(kw_only=True)
-class Asked:
-    """What a loop is asked to do; every harness reads it."""
+class Recipe:
+    """What a loop does; every harness reads it."""
 
     half_life: str | None = "2 epochs"
     schedule: str = "follow-lr"
@@ -90,9 +90,9 @@ class Seen:
 
     @property
     def kept(self):
-        """What is left of the undriven matrix."""
-        after = self.net.undriven.detach().double()
-        return (after / undriven().double()).mean().item()
+        """What is left of the matrix at rest."""
+        after = self.net.at_rest.detach().double()
+        return (after / at_rest().double()).mean().item()
 
     def expected(self, half_life_steps, *, power=1):
         """What a half-life leaves along the lr that the loop really used."""
@@ -100,33 +100,33 @@ class Seen:
         return math.prod(1 - shrink * (lr / PEAK) ** power for lr in self.lrs)
 
 
-def factor(asked):
+def factor(recipe):
     """The multiplier of the lr at each step: from 0 up, then a cosine down to 0.2."""
 
     def multiplier(step):
-        if step < asked.warm_up:
-            return step / asked.warm_up
-        return 0.6 + 0.4 * math.cos(math.pi * (step - asked.warm_up) / 20)
+        if step < recipe.warm_up:
+            return step / recipe.warm_up
+        return 0.6 + 0.4 * math.cos(math.pi * (step - recipe.warm_up) / 20)
 
     return multiplier
 
 
-def optimizer_of(asked, model):
-    """A torch optimizer as asked, on one group or on the usual two."""
-    options = {"momentum": 0.9} if asked.optimizer == "SGD" else {}
-    if asked.scaler:
-        options["fused"] = asked.scaler == "fused"
+def optimizer_of(recipe, model):
+    """A torch optimizer of a recipe, on one group or on the usual two."""
+    options = {"momentum": 0.9} if recipe.optimizer == "SGD" else {}
+    if recipe.scaler:
+        options["fused"] = recipe.scaler == "fused"
     vectors = [model.layer.bias]
-    matrices = [model.layer.weight, model.undriven]
+    matrices = [model.layer.weight, model.at_rest]
     groups = {
         "one": [{"params": matrices + vectors}],
         "two": [
-            {"params": matrices, "weight_decay": asked.weight_decay},
+            {"params": matrices, "weight_decay": recipe.weight_decay},
             {"params": vectors},
         ],
-    }[asked.groups]
+    }[recipe.groups]
     options |= {"weight_decay": 0.0}
-    return getattr(torch.optim, asked.optimizer)(groups, lr=PEAK, **options)
+    return getattr(torch.optim, recipe.optimizer)(groups, lr=PEAK, **options)
 
 
 def recording(optimizer):
@@ -146,6 +146,6 @@ def loss_scale():
     return torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=10_000)
 
 
-def data_of(asked):
-    """The data as asked."""
-    return Stream() if asked.stream else examples(asked.examples)
+def data_of(recipe):
+    """The data of a recipe."""
+    return Stream() if recipe.stream else examples(recipe.examples)

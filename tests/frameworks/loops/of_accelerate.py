@@ -1,4 +1,4 @@
-"""The small training in a loop of one's own with Accelerate."""
+"""The small training in a custom loop with Accelerate."""
 
 import math
 
@@ -20,27 +20,27 @@ from torch.utils.data import DataLoader
 from dwindle.integrations.accelerate import hold_decay
 
 
-def train(asked, folder):
-    """Train as asked, and tell what was seen."""
+def train(recipe, folder):
+    """Train by a recipe; return what was seen."""
     accelerator = Accelerator(
         cpu=True,
-        gradient_accumulation_steps=asked.accumulation,
-        mixed_precision="bf16" if asked.bf16 else "no",
+        gradient_accumulation_steps=recipe.accumulation,
+        mixed_precision="bf16" if recipe.bf16 else "no",
     )
-    if asked.scaler:  # what mixed_precision="fp16" makes on a GPU
+    if recipe.scaler:  # what mixed_precision="fp16" makes on a GPU
         accelerator.scaler = loss_scale()
-    model = net(asked)
-    optimizer = optimizer_of(asked, model)
+    model = net(recipe)
+    optimizer = optimizer_of(recipe, model)
     lrs = recording(optimizer)
-    scheduler = LambdaLR(optimizer, factor(asked))
-    loader = DataLoader(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
+    scheduler = LambdaLR(optimizer, factor(recipe))
+    loader = DataLoader(data_of(recipe), batch_size=BATCH, drop_last=recipe.drop_last)
     parts = model, optimizer, loader, scheduler
-    if asked.held_before_prepare:
-        controller = _held(accelerator, asked, parts)
+    if recipe.held_before_prepare:
+        controller = _held(accelerator, recipe, parts)
     parts = model, optimizer, loader, scheduler = accelerator.prepare(*parts)
-    if not asked.held_before_prepare:
-        controller = _held(accelerator, asked, parts)
-    at = _resume(accelerator, asked, folder)
+    if not recipe.held_before_prepare:
+        controller = _held(accelerator, recipe, parts)
+    at = _resume(accelerator, recipe, folder)
     for batch in _batches(accelerator, loader, at):
         with accelerator.accumulate(model):
             accelerator.backward(model(**batch)["loss"])
@@ -49,29 +49,29 @@ def train(asked, folder):
             optimizer.zero_grad()
         if accelerator.sync_gradients:
             at += 1
-            if at == asked.save_at:
+            if at == recipe.save_at:
                 accelerator.save_state(f"{folder}/at-{at}")
     return Seen(lrs=lrs, net=accelerator.unwrap_model(model), controller=controller)
 
 
-def _held(accelerator, asked, parts):
+def _held(accelerator, recipe, parts):
     _, optimizer, loader, scheduler = parts
     return hold_decay(
         accelerator,
         optimizer,
-        half_life=asked.half_life,
+        half_life=recipe.half_life,
         dataloader=loader,
         scheduler=scheduler,
-        schedule=asked.schedule,
-        **{"epochs": EPOCHS} | asked.facts,
+        schedule=recipe.schedule,
+        **{"epochs": EPOCHS} | recipe.facts,
     )
 
 
-def _resume(accelerator, asked, folder):
-    if not asked.resume_from:
+def _resume(accelerator, recipe, folder):
+    if not recipe.resume_from:
         return 0
-    accelerator.load_state(f"{folder}/at-{asked.resume_from}")
-    return asked.resume_from
+    accelerator.load_state(f"{folder}/at-{recipe.resume_from}")
+    return recipe.resume_from
 
 
 def _batches(accelerator, loader, steps_done):

@@ -48,42 +48,42 @@ class Going(DataLoader):
 class Module(LightningModule):
     """The net with what Lightning wants to know of it."""
 
-    def __init__(self, asked):
+    def __init__(self, recipe):
         super().__init__()
-        self.net, self.asked = net(asked), asked
+        self.net, self.recipe = net(recipe), recipe
 
     def training_step(self, batch, _):
         return self.net(**batch)["loss"]
 
     def configure_optimizers(self):
-        optimizer = optimizer_of(self.asked, self.net)
+        optimizer = optimizer_of(self.recipe, self.net)
         self.lrs = recording(optimizer)
-        scheduler = LambdaLR(optimizer, factor(self.asked))
+        scheduler = LambdaLR(optimizer, factor(self.recipe))
         every_step = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": every_step}
 
 
-def trainer_of(asked, folder, callbacks, **options):
+def trainer_of(recipe, folder, callbacks, **options):
     """Small, silent, on the CPU."""
-    if asked.save_at:
+    if recipe.save_at:
         saver = ModelCheckpoint(
-            folder, "at-{step}", every_n_train_steps=asked.save_at, save_top_k=-1
+            folder, "at-{step}", every_n_train_steps=recipe.save_at, save_top_k=-1
         )
         callbacks = [*callbacks, saver]
-    if asked.bf16:
+    if recipe.bf16:
         options["precision"] = "bf16-mixed"
-    if asked.scaler:
+    if recipe.scaler:
         options["plugins"] = MixedPrecision("16-mixed", "cpu", scaler=loss_scale())
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     parallel = {"devices": processes, "strategy": "ddp"} if processes > 1 else {}
     return Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
-        max_steps=9 if asked.stream else -1,
-        accumulate_grad_batches=asked.accumulation,
+        max_steps=9 if recipe.stream else -1,
+        accumulate_grad_batches=recipe.accumulation,
         callbacks=callbacks,
         default_root_dir=folder,
-        enable_checkpointing=bool(asked.save_at),
+        enable_checkpointing=bool(recipe.save_at),
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,
@@ -91,14 +91,14 @@ def trainer_of(asked, folder, callbacks, **options):
     )
 
 
-def train(asked, folder):
-    """Train as asked, and tell what was seen."""
-    module = Module(asked)
-    wish = {"half_life": asked.half_life, "schedule": asked.schedule}
-    callback = DecayCallback(**wish | asked.facts)
-    trainer = trainer_of(asked, folder, [callback])
-    loader = Going(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
-    path = asked.resume_from and f"{folder}/at-step={asked.resume_from}.ckpt"
+def train(recipe, folder):
+    """Train by a recipe; return what was seen."""
+    module = Module(recipe)
+    wish = {"half_life": recipe.half_life, "schedule": recipe.schedule}
+    callback = DecayCallback(**wish | recipe.facts)
+    trainer = trainer_of(recipe, folder, [callback])
+    loader = Going(data_of(recipe), batch_size=BATCH, drop_last=recipe.drop_last)
+    path = recipe.resume_from and f"{folder}/at-step={recipe.resume_from}.ckpt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer.fit(module, loader, ckpt_path=path)

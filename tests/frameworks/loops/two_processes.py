@@ -5,18 +5,18 @@ from pathlib import Path
 
 import torch
 from frameworks.loops import of_accelerate, of_lightning, of_transformers
-from frameworks.loops.net import Asked
+from frameworks.loops.net import Recipe
 from pytorch.two_processes import write_and_leave
 
 # Accelerate steps a scheduler once per process: 12 are the first 6 steps of 9.
 RUNS = {
-    "lightning": (of_lightning.train, Asked(warm_up=2)),
-    "accelerate": (of_accelerate.train, Asked(warm_up=12)),
-    "transformers": (of_transformers.train, Asked(warm_up=2)),
+    "lightning": (of_lightning.train, Recipe(warm_up=2)),
+    "accelerate": (of_accelerate.train, Recipe(warm_up=12)),
+    "transformers": (of_transformers.train, Recipe(warm_up=2)),
 }
 
 
-def told(seen):
+def compared(seen):
     """Return what the test compares."""
     return {
         "half_life_steps": seen.controller.half_life_steps,
@@ -29,5 +29,7 @@ def told(seen):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    saw = {name: told(train(asked, folder)) for name, (train, asked) in RUNS.items()}
+    saw = {
+        name: compared(train(recipe, folder)) for name, (train, recipe) in RUNS.items()
+    }
     write_and_leave(saw, folder)

@@ -57,7 +57,7 @@ def _train(kind, name):
     lrs = []
     for step in range(STEPS):
         lrs.append(optimizer.param_groups[0]["lr"])
-        torch.manual_seed(100 * step + dist.get_rank())  # data of its own
+        torch.manual_seed(100 * step + dist.get_rank())  # other data per rank
         optimizer.zero_grad()
         wrapped(torch.randn(4, 3).double()).square().mean().backward()
         optimizer.step()

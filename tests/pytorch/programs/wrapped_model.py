@@ -49,7 +49,7 @@ def sharded(model, **options):
 
 
 def groups_of(model):
-    """All that decay_groups says of a model, and whether it names its parameters."""
+    """All that decay_groups returns of a model, and whether it names its parameters."""
     groups = decay_groups(
         model, weight_decay=0.1, normalization="layer-mean", no_decay="out.*"
     )
