@@ -2,17 +2,17 @@
 
 import ast
 import inspect
+import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dwindle.errors import AuditTargetError
+from dwindle.user_code import functions_there, module_named, modules_here
 
 ITS_NUMBERS = (
     "Settings in such a file are not read. Type its numbers: dwindle explain "
@@ -23,7 +23,8 @@ _REMEDY = (
     "return model, optimizer. A dict with these names will do, and may hold example."
 )
 _KEYS = ("model", "optimizer", "scheduler", "example")
-_SHOWN = 5  # of the names that are there
+_SHOWN = 5  # of the functions of a file
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 @dataclass(frozen=True)
@@ -118,26 +119,16 @@ def _imported(target: str, name: str) -> object:
         must = "name a module as one imports it, not a path"
         raise AuditTargetError(target, must, name, remedy)
     try:
-        return import_module(name)
+        found = module_named(name)
     except (Exception, SystemExit) as error:
-        absent = getattr(error, "name", None)
-        # Absent is the module itself or a package above it; an import inside of it that
-        # fails is the program's own failure.
-        is_absent = isinstance(error, ModuleNotFoundError) and absent
-        if is_absent and f"{name}.".startswith(f"{absent}."):
-            here = sorted(path.stem for path in Path.cwd().glob("*.py"))
-            there = _there("Here are:", name, here) or "Here is no Python file."
-            must = "name a module that Python finds from this folder"
-            remedy = f"{there} Run it in the folder that the training is run in."
-            raise AuditTargetError(target, must, f"no module {name}", remedy) from None
         must = f"be a module that can be imported: {name}"
         raise _raised(target, must, error) from error
-
-
-def _there(what: str, name: str, names: Sequence[str]) -> str:
-    """Return a sentence with the nearest of some names; nothing if there is none."""
-    near = get_close_matches(name, names, n=3) or sorted(names)[:_SHOWN]
-    return f"{what} {', '.join(near)}." if near else ""
+    if found is None:
+        there = modules_here(name) or "No Python file is here."
+        must = "name a module that Python finds from this folder"
+        remedy = f"{there} Run it in the folder that the training is run in."
+        raise AuditTargetError(target, must, f"no module {name}", remedy)
+    return found
 
 
 def _raised(target: str, must: str, error: BaseException) -> AuditTargetError:
@@ -155,8 +146,8 @@ def _place(error: BaseException) -> str:
     frames = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
-        # Frames of the import system and of this file: nothing to mend there.
-        if not frame.filename.startswith("<frozen") and frame.filename != __file__
+        # Frames of the import system and of dwindle: nothing to mend there.
+        if not frame.filename.startswith(("<frozen", _PACKAGE))
     ]
     here = str(Path.cwd())
     own = [
@@ -176,8 +167,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
     found = module
     for part in path.split("."):
         if not hasattr(found, part):
-            there = _there("It has", part, _functions(found))
-            there = there or "It has no function at all."
+            there = functions_there(found, part) or "It has no function."
             must, remedy = "name a function of its module", f"{there} {_REMEDY}"
             raise AuditTargetError(target, must, f"no {part}", remedy)
         found = getattr(found, part)
@@ -208,18 +198,9 @@ def _refuse_a_part(target: str, module: object, path: str, found: object) -> Non
         what = "a class of optimizers" if is_class else "an optimizer"
     else:
         return
-    there = ", ".join(_functions(module)[:_SHOWN])
-    remedy = f"Functions there: {there}. {_REMEDY}" if there else _REMEDY
+    remedy = f"{functions_there(module, path)} {_REMEDY}".strip()
     must = "name a function that builds the model and its optimizer"
     raise AuditTargetError(target, must, f"{path}, which is {what}", remedy)
-
-
-def _functions(module: object) -> list[str]:
-    return [
-        each
-        for each, value in getattr(module, "__dict__", {}).items()
-        if inspect.isfunction(value) and not each.startswith("_")
-    ]
 
 
 def _program(target: str, built: object) -> Program:

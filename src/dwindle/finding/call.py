@@ -9,7 +9,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,13 +19,14 @@ from dwindle.errors.nearest import nearest_names
 from dwindle.finding.metric import Metric, Place, Readings, judged
 from dwindle.finding.output import last_lines
 from dwindle.finding.training import Request, Result, nearest_file
+from dwindle.user_code import functions_there, module_named, modules_here
 from dwindle.wording import clean, listed, with_article
 
 Function = Callable[..., object]
 LOSS = Metric(text="loss")
 _REMEDY = "Write: def train(weight_decay, seed): ...; return loss."
-# Frames of this folder are left out of a traceback: what follows is the caller's own.
-_HERE = str(Path(__file__).parent)
+# Frames of dwindle are left out of a traceback: what follows is the caller's own.
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,11 +218,7 @@ def loaded(target: str) -> Function:
     found: object = _module(place)
     for part in name.split("."):
         if not hasattr(found, part):
-            there = [
-                each for each, value in vars(found).items() if inspect.isfunction(value)
-            ]
-            near = nearest_names(part, there)
-            remedy = f"Functions there: {listed(near)}." if near else _REMEDY
+            remedy = functions_there(found, part) or _REMEDY
             must = f"{place} must have the function that trains."
             raise UsageError(must, f"no {part}", remedy)
         found = getattr(found, part)
@@ -232,17 +228,12 @@ def loaded(target: str) -> Function:
 def _module(place: str) -> object:
     if not place.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))
-        try:
-            return import_module(place)
-        except ModuleNotFoundError as error:
-            # A failing import inside the module is the user's own error.
-            if not error.name or not f"{place}.".startswith(f"{error.name}."):
-                raise
-            here = [path.stem for path in Path.cwd().glob("*.py")]
-            near = nearest_names(place, here, 3)
-            remedy = f"Here are: {listed(near)}." if near else "Is it in this folder?"
+        found = module_named(place)
+        if found is None:
+            remedy = modules_here(place) or "Is it in this folder?"
             must = "A training's module must be one that Python finds from this folder."
-            raise UsageError(must, f"no module {place}", remedy) from None
+            raise UsageError(must, f"no module {place}", remedy)
+        return found
     path = Path(place).absolute()
     spec = spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
@@ -259,7 +250,7 @@ def _module(place: str) -> object:
 def lines_of(error: BaseException) -> tuple[str, ...]:
     """Return the last lines of a traceback: the user's own frames, not ours."""
     frames = error.__traceback__
-    while frames and frames.tb_frame.f_code.co_filename.startswith(_HERE):
+    while frames and frames.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frames = frames.tb_next
     text = "".join(traceback.format_exception(error.with_traceback(frames)))
     return last_lines(text.encode("utf-8", "backslashreplace"))
