@@ -45,7 +45,7 @@ class Firefox:
     """A browser with one page; owns its process and the connection to it."""
 
     def __init__(self, profile):
-        """Start it with a profile of its own."""
+        """Start it with a new profile."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -54,7 +54,7 @@ class Firefox:
         self.process = subprocess.Popen([FIREFOX, *options], stderr=subprocess.DEVNULL)
         self.line = self.wait(lambda: self._connected(port))
         self.answers = self.line.makefile("rb")
-        self._read()  # it says who it is
+        self._read()  # its greeting
         self.do("WebDriver:NewSession", capabilities={})
 
     @staticmethod
@@ -87,7 +87,7 @@ class Firefox:
         return self.do("WebDriver:ExecuteScript", **words)["value"]
 
     def wait(self, found):
-        """Ask again and again, until there is something."""
+        """Poll until there is a result."""
         end = time.monotonic() + PATIENCE
         while (it := found()) is None:
             assert time.monotonic() < end, "Firefox has not answered"
@@ -131,16 +131,16 @@ def test_ten_conversions_are_those_of_python(firefox, host):
     """The same texts as outside of a browser; a hostile link is a text, too."""
     facts = {"knob": "torch.optim.SGD", "value": "5e-4", "lr": "0.01"}
     knobs = (name for name, knob in KNOBS.items() if knob.family)
-    asked = [{**facts, "to": to} for to in islice(knobs, 10)]
-    asked.append({**facts, "to": HOSTILE})
+    requests = [{**facts, "to": to} for to in islice(knobs, 10)]
+    requests.append({**facts, "to": HOSTILE})
     firefox.go(f"{host}web/")
     page = firefox.answer()
-    for each in asked:
+    for each in requests:
         link = urlencode({"tab": "convert", **each})
         firefox.script("location.hash = arguments[0]", link)
         page = firefox.answer(page["answered"])
         assert page["shown"] == expected("convert", each)
-    assert sum(bool(expected("convert", each)["command"]) for each in asked) == 10
+    assert sum(bool(expected("convert", each)["command"]) for each in requests) == 10
     acts = "document.querySelectorAll('main img, main script, output *').length"
     assert firefox.script(f"return {acts}") == 0
 

@@ -109,7 +109,7 @@ class Watched:
         self.page.wait_for_selector("body[data-answered]", timeout=PATIENCE)
         return self
 
-    def ask(self, tab, facts):
+    def request(self, tab, facts):
         """Go to a link in the open page, and return the answer that it shows."""
         before = int(self.page.get_attribute("body", "data-answered"))
         link = urlencode({"tab": tab, **facts})
@@ -130,8 +130,8 @@ class Watched:
 
     def violations(self):
         """What axe finds wrong with the page as it stands, with the elements."""
-        ask = "rules => axe.run({runOnly: {type: 'tag', values: rules}})"
-        found = self.page.evaluate(ask, list(AXE_RULES))["violations"]
+        request = "rules => axe.run({runOnly: {type: 'tag', values: rules}})"
+        found = self.page.evaluate(request, list(AXE_RULES))["violations"]
         return [(each["id"], [it["html"] for it in each["nodes"]]) for each in found]
 
 
@@ -156,7 +156,7 @@ def expected(tab, facts):
 
 @pytest.fixture(scope="module")
 def desktop(chromium, site):
-    """A page that has answered once; tests that share it ask by links."""
+    """A page that has answered once; tests that share it open links."""
     return Watched(chromium, site, viewport={"width": 1280, "height": 900}).open()
 
 
@@ -196,7 +196,7 @@ def test_forty_conversions_are_those_of_the_command_line(desktop, capsys):
         there = expected("convert", wanted)
         if not there["command"]:
             continue
-        shown = desktop.ask("convert", wanted)
+        shown = desktop.request("convert", wanted)
         assert shown == there
         printed = as_json(shown["command"].removeprefix("dwindle "), capsys)
         assert number(printed["value"]) in shown["headline"]
@@ -210,7 +210,7 @@ def test_forty_conversions_are_those_of_the_command_line(desktop, capsys):
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.title)
 def test_a_link_has_every_fact(desktop, example):
     """An example's link fills the form, and the form's own link is the same again."""
-    shown = desktop.ask(example.tab, example.facts)
+    shown = desktop.request(example.tab, example.facts)
     assert shown == expected(example.tab, example.facts)
     assert desktop.page.text_content("#link") == f"{desktop.site}#{example.link}"
     # A key in a field: the address is made anew, from all fields.
@@ -238,7 +238,7 @@ def test_a_link_has_every_fact(desktop, example):
 )
 def test_a_bad_link_is_refused_in_words(desktop, tab, facts):
     """Hostile text, units that do not fit, 100 kB: a text, and nothing that acts."""
-    shown = desktop.ask(tab, facts)
+    shown = desktop.request(tab, facts)
     assert shown == expected(tab, facts)
     assert desktop.page.locator("main img, main script, output *").count() == 0
     assert not desktop.wrong
@@ -266,7 +266,7 @@ def test_axe_finds_nothing(chromium, site, width, scheme):
     assert (sum(json.loads(f"[{ground[4:-1]}]")) < 3 * 128) == (scheme == "dark")
     for example in (EXAMPLES[0], EXAMPLES[3], EXAMPLES[-3], EXAMPLES[-1]):
         whole = "all_rules" if example.tab == "rescale" else "all_notes"
-        watched.ask(example.tab, {**example.facts, whole: "yes"})
+        watched.request(example.tab, {**example.facts, whole: "yes"})
         page.locator("summary:visible").evaluate_all("all => all.map(e => e.click())")
         assert watched.violations() == []
         assert page.evaluate(SIDEWAYS) == []
@@ -277,7 +277,7 @@ def test_axe_finds_nothing(chromium, site, width, scheme):
 def test_the_keyboard_is_enough(desktop):
     """Tab and Enter reach a tab, a field, the notes and the button that copies."""
     page = desktop.page
-    desktop.ask("explain", EXAMPLES[0].facts)
+    desktop.request("explain", EXAMPLES[0].facts)
     page.locator("nav a").first.focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -304,7 +304,7 @@ def test_copy_puts_the_line_into_the_clipboard(chromium, site):
 
 
 def test_without_javascript_the_examples_stand(chromium, site):
-    """With JavaScript off the page says so and shows every example's numbers."""
+    """With JavaScript off the page has a notice, and every example's numbers."""
     page = chromium.new_context(java_script_enabled=False).new_page()
     page.goto(site)
     assert "JavaScript" in page.inner_text("#still")

@@ -24,7 +24,7 @@ def faults_of(schemas, name, document):
 
 
 def test_each_is_a_schema(schemas):
-    """All of them say which draft they are written in, and are valid there."""
+    """All of them name the draft that they are written in, and are valid there."""
     assert {*LINES, "tune"} <= set(schemas)
     for schema in schemas.values():
         assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]

@@ -1,4 +1,4 @@
-"""How the calculator is built: from what npm brought, else it says what to do."""
+"""How the calculator is built: from what npm brought, else with an error."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def build(folder, out):
 
 
 def test_without_npm_it_says_what_is_missing(checkout):
-    """The first build needs npm: one line says so, and nothing is left behind."""
+    """The first build needs npm: without it one line, and nothing left behind."""
     done = build(checkout, checkout / "web")
     assert done.returncode == 1
     assert "npm" in done.stderr

@@ -43,7 +43,7 @@ ASKED = (
 )  # fmt: skip
 
 
-def asked(tab, facts):
+def answer_to(tab, facts):
     """The answer to facts on a tab."""
     return json.loads(calculate(json.dumps({"tab": tab, "facts": facts})))
 
@@ -61,7 +61,7 @@ def by_python(code):
 )
 def test_page_command_and_python_agree(tab, facts, capsys):
     """The line beside an answer prints it, and the Python beside it returns it."""
-    answer = asked(tab, facts)
+    answer = answer_to(tab, facts)
     line = answer["command"].removeprefix("dwindle ")
     found = by_python(answer["python"])
     printed, returned = as_json(line, capsys), json.loads(json.dumps(found.as_dict()))
@@ -76,7 +76,7 @@ def test_an_answer_names_fields_where_a_terminal_names_options():
     """No option that the page has no place for: its fields and boxes are named."""
     facts = {"knob": "torch.optim.AdamW", "value": "0.1", "lr": "3e-4:8e-4"}
     facts |= {"batch_size": "256:2048", "dataset_size": "1281167", "epochs": "90"}
-    text = json.dumps(asked("rescale", facts)["parts"])
+    text = json.dumps(answer_to("rescale", facts)["parts"])
     wanted = (PAGE.all_rules, PAGE.given.format(name="normalized", value="no"))
     assert all(json.dumps(each)[1:-1] in text for each in wanted)
     assert TERMINAL.all_rules not in text
@@ -103,7 +103,7 @@ def test_an_answer_names_fields_where_a_terminal_names_options():
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_words(tab, facts, kind, named):
     """A refusal is one text with what to mend, without a character that acts."""
-    answer = asked(tab, facts)
+    answer = answer_to(tab, facts)
     assert answer["kind"] == kind
     assert named in answer["error"]
     assert answer["error"].isprintable()
@@ -170,7 +170,7 @@ def test_it_needs_the_standard_library_only():
 def test_a_table_is_handed_over_whole():
     """Lines, cells and notes of an answer are those that Python shows."""
     for tab, facts in ASKED:
-        answer = asked(tab, facts)
+        answer = answer_to(tab, facts)
         shown = as_text(by_python(answer["python"]).drawn(face=PAGE), width=10_000)
         texts = [
             text

@@ -173,7 +173,7 @@ def direction_of(arguments: Mapping[str, Any]) -> bool | None:
 
 # Hardly a training has these options, so in a line without -- they are dwindle's;
 # --lr or --epochs may be those of the training.
-_NOBODY_ELSES = {"--knob", "--low", "--high", "--guess", "--within", "--trainings"}
+_ONLY_OURS = {"--knob", "--low", "--high", "--guess", "--within", "--trainings"}
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
 # main reads them before the command does.
 ALWAYS = (
@@ -249,7 +249,7 @@ def _parted(
     before: Sequence[str], behind: Sequence[str], options: Sequence[Option]
 ) -> tuple[list[str], list[str]]:
     """Return our words, and those of a command among which some of ours may stand."""
-    movable = {each.name for each in options if each.name in _NOBODY_ELSES}
+    movable = {each.name for each in options if each.name in _ONLY_OURS}
     movable -= {word.partition("=")[0] for word in before}
     ours, theirs = [*before], list[str]()
     at = 0
