@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("formula_script.py")
 
 
 def loss_of(weight_decay, seed, best=BEST):
-    """A valley in ln λ; a seed has its own level, and a little its own slope."""
+    """A valley in ln λ; each seed has its own level, and slightly its own slope."""
     luck = random.Random(seed)  # noqa: S311, luck and no secret
     level, slope = luck.gauss(0, 0.1), luck.gauss(0, 0.01)
     x = math.log(weight_decay / best) if weight_decay else 3.0
@@ -25,7 +25,7 @@ def loss_of(weight_decay, seed, best=BEST):
 
 @dataclass
 class Formula:
-    """A recipe, and the training of it: ``fails`` says what a number comes to."""
+    """A recipe and its training: ``fails`` has failures by number of the training."""
 
     loss: object = loss_of
     has_seed: bool = True

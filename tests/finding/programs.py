@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-c", CODE, "{weight_decay}", "{seed}")
 
 
 def faces_of(options=""):
-    """The words of a line for each face that trains with a file mine.py."""
+    """The command line of each face that trains with a file mine.py."""
     search = (*SEARCH.split(), *options.split())
     scales = ("--proxy", "width=1,2", "--target", "width=4")
     return {
@@ -37,7 +37,7 @@ def recipe(code, *arguments, metric="loss", **options):
 
 
 def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **request):
-    """What comes of one training by Python code."""
+    """The result of one training by Python code."""
     command = recipe(
         code, *arguments, metric=metric, scale_names=scale_names, keep_out=keep_out
     )

@@ -1,4 +1,4 @@
-"""Commands: what reaches them, what is read of them, and that nothing is left."""
+"""Commands: their arguments, their metric, and that no process is left."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_words_arrive_as_they_are(tmp_path):
 
 
 def test_a_training_is_called_as_its_script_and_not_as_its_data(tmp_path, monkeypatch):
-    """What runs another program is passed over; what is a file itself is not."""
+    """A program that runs another is skipped; a file that runs itself is not."""
     monkeypatch.chdir(tmp_path)
     Path("bin").mkdir()
     for name in ("train.py", "train.sh", "d.csv", "bin/torchrun"):
@@ -105,7 +105,7 @@ def test_what_fails_is_an_outcome():
 
 
 def test_a_training_that_hangs_is_ended_with_all_that_it_started(monkeypatch):
-    """At the time-out the whole group goes, also where it ignores to be asked."""
+    """At the time-out the whole group is ended, also where it ignores SIGTERM."""
     monkeypatch.setattr(group, "GRACE_S", 0.3)
     code = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -152,7 +152,7 @@ def test_nobody_types_into_a_training():
 
 
 def test_each_training_has_a_fresh_folder(tmp_path):
-    """{out} is empty, removed after success, kept after a failure or when asked.
+    """{out} is empty, removed after success, kept after a failure or by keep_out.
 
     {port} is a number that can be listened at.
     """
@@ -175,7 +175,7 @@ def test_each_training_has_a_fresh_folder(tmp_path):
 
 
 def test_a_file_of_results_in_the_folder_is_read(tmp_path):
-    """A relative file lies in {out}; one that was there before says nothing."""
+    """A relative file is read from {out}; one that was there before is not."""
     write = "import sys; open(sys.argv[1] + '/m.json', 'w').write('{\"loss\": 0.5}')"
     result = run(write, "{out}", metric="m.json:loss", folder=tmp_path)
     assert (result.status, result.loss) == ("ok", 0.5)
@@ -308,7 +308,7 @@ run("import os, sys, time; os.fork(); os.fork() or os.setsid();"
 
 @pytest.mark.parametrize("victim", ["driver", "parent"])
 def test_kill_9_leaves_no_process(tmp_path, victim):
-    """Whether the driver or the small parent is killed, the training's group goes."""
+    """If the driver or the small parent is killed, the training's group is ended."""
     marks, mark = tmp_path / "marks", f"DWINDLE_TEST_KILL={tmp_path}"
     marks.mkdir()
     path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]

@@ -1,4 +1,4 @@
-"""A search: trains what the design asks for, keeps each training, and goes on."""
+"""A search: trains what the design proposes, keeps each training, and goes on."""
 
 import math
 import random
@@ -98,7 +98,7 @@ def test_jobs_train_side_by_side_and_find_the_same_place(path):
 
 
 def test_a_failure_is_tried_once_more_then_left(path):
-    """What fails twice is given up in this run; the rest finishes; it is told.
+    """What fails twice is given up in this run; the rest finishes; a note names it.
 
     A training without a loss at its end has none the next time, either.
     """
@@ -220,7 +220,7 @@ def test_a_range_that_begins_far_too_low_goes_on(path):
 
 
 def test_time_ends_a_search_between_trainings(path):
-    """After its time no training begins, and the answer says why it stopped."""
+    """After its time no training begins, and the answer has the reason."""
     assert found_by(path, Settings(seconds=0.0)).stopped_because == "time"
     assert found_by(path).value is not None
 
@@ -245,7 +245,7 @@ CHANGES = {
 
 
 def test_the_difference_to_another_training_is_shown(path, ended):
-    """Each condition is named as a user knows it, with both of its values."""
+    """Each changed condition is named, with both of its values."""
     shutil.copy(ended, path)
     for difference, changes in CHANGES.items():
         recipe = Formula()
@@ -256,7 +256,7 @@ def test_the_difference_to_another_training_is_shown(path, ended):
 
 
 def test_another_training_is_kept_apart(path, ended):
-    """Accepted, nothing of before is read, and all is kept."""
+    """Where the change is accepted, earlier trainings are kept but not read."""
     shutil.copy(ended, path)
     before = find_from_stored(read_store(path))
     difference, changes = next(iter(CHANGES.items()))
@@ -293,7 +293,7 @@ def test_a_store_without_a_result_has_no_conditions_to_protect(path):
 
 
 def test_replicates_without_a_seed(path):
-    """A training without a seed gets none, and the answer says what that costs."""
+    """A training without a seed gets none, and the answer has the cost of that."""
     recipe = Formula(has_seed=False)
     found = found_by(path, recipe=recipe)
     assert {request.seed for request in recipe.requests} == {None}

@@ -30,7 +30,7 @@ FACES = {
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch):
-    """A folder for what is temporary."""
+    """A folder for temporary files."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
@@ -49,7 +49,7 @@ def find_inline(function, **more):
 
 @pytest.mark.parametrize("face", FACES)
 def test_what_cannot_run_leaves_nothing(face, temporary, monkeypatch):
-    """No Ray, nobody at an address, no jobs: told before anything is trained."""
+    """No Ray, nobody at an address, no jobs: an error before anything is trained."""
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -66,7 +66,7 @@ def test_what_cannot_run_leaves_nothing(face, temporary, monkeypatch):
 
 @pytest.mark.parametrize("face", FACES)
 def test_results_without_a_store_are_kept_where_something_stops(face, temporary):
-    """After Ctrl-C the error has what to write; after an end nothing is left."""
+    """After Ctrl-C the error has the line to continue; after an end nothing is left."""
 
     def stops(weight_decay, seed, width=1):
         decays.append(weight_decay)
@@ -88,7 +88,7 @@ def test_results_without_a_store_are_kept_where_something_stops(face, temporary)
 
 
 def test_devices_on_ray_are_ray_s():
-    """Slots of this machine say nothing there."""
+    """Slots of this machine are refused there."""
     with pytest.raises(UsageError) as raised:
         Settings(cluster=object(), slots=("cuda:0",))
     assert "--gpus-per-training" in raised.value.remedy
@@ -109,7 +109,7 @@ def test_it_is_called_in_the_caller_s_thread():
 
 
 def test_a_training_that_is_none_ends_the_search():
-    """An error that no other decay would mend comes out as it is."""
+    """An error that no other decay would avoid is raised as it is."""
 
     def train(weight_decay, seed):
         if seed or weight_decay:
@@ -122,7 +122,7 @@ def test_a_training_that_is_none_ends_the_search():
 
 
 def test_it_belongs_to_its_source(tmp_path):
-    """The function that a user wrote says which training it is, or the hashes do."""
+    """The training is identified by the user's own function, or by the hashes."""
     source, *others = (
         InlineRecipe(function=valley, hashes={"the data": "1"}, name="a"),
         InlineRecipe(function=valley, source=make_trainer, name="a"),
@@ -139,7 +139,7 @@ def test_it_belongs_to_its_source(tmp_path):
 
 
 def test_a_number_without_record_is_searched_over(tmp_path):
-    """In its own unit, backwards where that is said; a store of it can be read."""
+    """In its own unit, backwards if ``inverse``; its store can be read."""
     options = {"low": 1, "high": 1000, "trainings": 20, "knob": "own:svm.C:inverse"}
     found = find_inline(
         lambda weight_decay, seed: valley(1 / weight_decay, seed),

@@ -31,7 +31,7 @@ REQUEST = Request(weight_decay=1.0, seed=2)
 
 @pytest.fixture(scope="module", autouse=True)
 def folder_of_trainings():
-    """Functions are named as a person would, from the folder of the file."""
+    """Functions are named relative to the folder of the file."""
     before = Path.cwd()
     os.chdir(FILE.parent)
     yield
@@ -39,7 +39,7 @@ def folder_of_trainings():
 
 
 def train(name, request=REQUEST, **options):
-    """What comes of one training by a function of trainings.py."""
+    """The result of one training by a function of trainings.py."""
     recipe = FunctionRecipe.of(f"trainings:{name}", **options)
     with closing(recipe.open()) as training:
         return training.train(request)
@@ -102,7 +102,7 @@ def test_what_a_function_raises_is_an_outcome():
 
 
 def test_a_worker_that_dies_is_replaced():
-    """A crash is the outcome of one training, named; the next has a new worker."""
+    """A crash is the result of one training, named; the next has a new worker."""
     recipe = FunctionRecipe.of("trainings:crashing")
     with closing(recipe.open()) as training:
         result = training.train(REQUEST)
@@ -191,7 +191,7 @@ def test_what_is_plainly_one_number_is_the_loss():
 
 
 def test_what_is_no_loss_is_never_guessed():
-    """Each of the wrong results gives an error that names what came."""
+    """Each of the wrong results gives an error that names it."""
     for returned, what in NO_LOSSES:
         found = loss_of(returned, Metric(text="val_loss"))
         assert (found.status, found.loss) == ("error", None)
@@ -225,7 +225,7 @@ NAMES = {
 
 
 def test_names_that_lead_to_no_training_are_refused(tmp_path, monkeypatch):
-    """No module, no function, a module that raises: said before anything trains."""
+    """No module, no function, a module that raises: refused before anything trains."""
     (tmp_path / "breaks.py").write_text("1 / 0\n")
     (tmp_path / "imports.py").write_text("import no_such_library\n")
     (tmp_path / "trainings.py").write_bytes(FILE.read_bytes())

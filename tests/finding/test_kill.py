@@ -38,7 +38,7 @@ def line_of(kind):
 
 
 def output_of(line, folder):
-    """What a line prints as JSON that ends well in a folder."""
+    """The JSON that a successful command line prints in a folder."""
     found = subprocess.run(line, cwd=folder, check=True, capture_output=True)
     return json.loads(found.stdout)
 

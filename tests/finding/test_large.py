@@ -14,7 +14,7 @@ from dwindle.store.store import Store, read_store
 
 OF_A_SCALE = 9  # so few need no interval: what is measured is not the statistics
 MOST_BYTES, MOST_GROWTH = 400, 10_000_000
-# So many that rows fill the file: damage to free space says nothing.
+# So many that rows fill the file: damage to free space has no effect.
 TRAININGS, OF_A_PACK = 240, 8
 
 
@@ -49,7 +49,7 @@ def training(number):
     "step", [9, pytest.param(1, marks=pytest.mark.full, id="all 1,000")]
 )
 def test_no_corruption_of_a_search_reads_as_something_else(tmp_path, step):
-    """The corruptions of the store's own test, on trainings of one's own."""
+    """The corruptions of the store's own test, on a user's own trainings."""
     path, plan = tmp_path / "whole.db", search(Formula())
     with Store(path, spec=plan.spec, conditions=plan.conditions) as store:
         for first in range(1, TRAININGS + 1, OF_A_PACK):

@@ -85,7 +85,7 @@ def test_a_bar_moves_with_each_training_and_goes(shown, capsys):
 
 
 def test_a_bar_goes_with_an_error_too(shown):
-    """The error stands below; a bar that stands still would look as if all went on."""
+    """The error is printed below; a bar left there would look alive."""
     with pytest.raises(FirstTrainingError) as failed:
         found_here(lambda _: None)
     assert failed.value.exit_code == 3

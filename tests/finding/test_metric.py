@@ -105,7 +105,7 @@ def verdict(metric, output, pieces=None, **options):
 
 
 def outcome(loss):
-    """Status and loss of what comes to a loss: NaN diverged, None is an error."""
+    """Status and loss of a reading: NaN diverged, None is an error."""
     if loss is None:
         return "error", None
     return ("diverged", None) if math.isnan(loss) else ("ok", loss)
@@ -114,7 +114,7 @@ def outcome(loss):
 def test_what_trainings_print_is_read():
     """Each of the ways in which trainings print a loss gives that loss.
 
-    Cut at random, also within a number or a letter, outputs say the same.
+    Cut at random, also within a number or a letter, outputs give the same.
     """
     draw, wrong = random.Random(0), []  # noqa: S311 no secret
     for metric, output, loss in READ:
@@ -203,7 +203,7 @@ LOSSES = (
 
 
 def test_a_name_says_which_way_is_better():
-    """Scores are to be large, all else small; what is said goes before the name."""
+    """Scores are maximized, all else minimized; ``maximize`` overrides the name."""
     assert [text for text in SCORES if not Metric(text=text).larger_is_better] == []
     assert [text for text in LOSSES if Metric(text=text).larger_is_better] == []
     assert not Metric(text="val_acc", maximize=False).larger_is_better

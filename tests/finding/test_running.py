@@ -31,7 +31,7 @@ def requests(count):
 
 
 def test_each_training_gets_its_own_outcome():
-    """Two at a time, all come back, each with what was asked; one fails alone."""
+    """Two at a time, each result comes with its request; one fails alone."""
     code = "import sys; d = sys.argv[-1]; sys.exit(1) if d == '2' else print('loss', d)"
     with Running(recipe(code), jobs=2) as running:
         found = {
@@ -42,8 +42,8 @@ def test_each_training_gets_its_own_outcome():
         assert list(running.run([])) == []
 
 
-def test_the_next_is_asked_for_when_a_slot_is_free():
-    """A plan that is made as outcomes come is not read ahead."""
+def test_the_next_is_taken_when_a_slot_is_free():
+    """Requests that are made as results come are not read ahead."""
     ended = []
 
     def one_by_one():

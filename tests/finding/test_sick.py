@@ -61,7 +61,7 @@ def watch_the_tried(path, monkeypatch):
         return time.monotonic() + HOUR * begun
 
     class Poll:
-        """A poll that looks at the clock each tenth of a second."""
+        """A poll that reads the clock each tenth of a second."""
 
         def __init__(self):
             self.register, self._poll = (it := poll()).register, it.poll
@@ -86,7 +86,7 @@ def watch_the_tried(path, monkeypatch):
 def test_what_fails_is_recorded_and_the_rest_is_found(
     face, sick, tmp_path, monkeypatch, capsys
 ):
-    """Status, tries, exit code, report, no process: as said, whatever the failure."""
+    """Status, tries, exit code, report, no process: as planned for each failure."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("DWINDLE_TEST_SICK", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Stopped by a signal: at once, all kept, nothing left, by whatever face."""
+"""Stopped by a signal: at once, all kept, nothing left, by any face."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from study.processes import wait_until
 from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
 
-# The third training hangs: it has a child, and does not listen to be asked to end.
+# The third training hangs: it has a child, and ignores SIGTERM.
 HANGING = """
 import math, os, signal, time
 from pathlib import Path
@@ -41,7 +41,7 @@ FACES["Python"] = (sys.executable, "-c", PYTHON)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # A command and a worker, one signal each; the rest in the whole run.
 QUICK = {("command", signal.SIGTERM), ("Python", signal.SIGINT)}
-# What may be asked to end has two seconds for that, see GRACE_S.
+# After SIGTERM it has two seconds, see GRACE_S.
 MOST_SECONDS, AT_ONCE_SECONDS = 5.0, 1.5
 
 
@@ -91,7 +91,7 @@ def left(folder):
     ],
 )
 def test_a_signal_stops_in_order(hangs, tmp_path, face, number):
-    """Within seconds; what has ended is kept, and it says how to go on."""
+    """Within seconds; what has ended is kept, and the error has how to go on."""
     process = hangs(face)
     before = find_from_stored(read_store(tmp_path / "kept.db")).rows
     start = time.monotonic()
@@ -111,7 +111,7 @@ def test_a_signal_stops_in_order(hangs, tmp_path, face, number):
 
 
 def test_a_second_ctrl_c_ends_at_once(hangs, tmp_path):
-    """Nobody waits for a training that does not listen; it goes all the same."""
+    """A training that ignores SIGTERM is not waited for; it is killed."""
     process = hangs("command")
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""What a driver relies on holds on a local Ray cluster, too."""
+"""The contracts of trainings and backends, on a local Ray cluster."""
 
 import os
 import signal
@@ -95,7 +95,7 @@ class TestPacksOnRay(BackendContract):
         return RayPacks(self.cluster, engine=engine)
 
     def test_a_pack_whose_worker_dies_is_tried_again(self, tmp_path):
-        """A worker that is lost costs one pack again, and no outcome."""
+        """A lost worker costs one pack again, and no outcome."""
         engine = engine_of(die_on_seed_1, marks=str(tmp_path), times=2)
         found = outcomes(self.made(engine), works()[:4])
         assert {outcome.status for outcome in found.values()} == {"ok"}

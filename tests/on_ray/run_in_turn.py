@@ -1,4 +1,4 @@
-"""A cluster of somebody's, then one of our own, in one process; and the other way."""
+"""Another's cluster, then one of ours, in one process; and the other way."""
 
 import shutil
 import subprocess
@@ -38,7 +38,7 @@ def has_place():
 
 @pytest.fixture(scope="module", autouse=True)
 def theirs():
-    """A cluster that asks for no token."""
+    """A cluster that requires no token."""
     folder = tempfile.mkdtemp(prefix="dw-", dir="/tmp")  # paths of sockets are short
     head = "--head", "--port=6391", "--num-cpus=2", "--include-dashboard=false"
     node = Node("a", folder, *head)

@@ -65,7 +65,7 @@ def second_node(folder):
 def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
     """It is recorded, tried again on what is left, and no other is trained twice.
 
-    Of its command nothing is left; what no node has any more is told.
+    Of its command nothing is left; a call that no node has room for is refused.
     """
     search = search_of(
         train=recipe(CODE, str(tmp_path)).words,
@@ -110,7 +110,7 @@ def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
 
 
 def test_a_node_lost_at_any_moment_changes_no_answer(nodes, folder, tmp_path):
-    """Whatever it was doing: each training is there once, with the loss of before."""
+    """At any moment: each training is there once, with its earlier loss."""
     search = search_of(
         train=recipe("import time; time.sleep(0.3)\n" + CODE, str(tmp_path)).words,
         metric=Metric(text="loss"),

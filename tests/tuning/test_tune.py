@@ -1,4 +1,4 @@
-"""Small scales are searched, and their law says what a large one gets."""
+"""Small scales are searched, and their law predicts a large one."""
 
 import math
 import random
@@ -64,7 +64,7 @@ def whole(tmp_path_factory):
 
 
 def test_a_planted_law_is_found(whole):
-    """The value at the target lies in its interval; what it extrapolates is said."""
+    """The value at the target lies in its interval; extrapolation is reported."""
     recipe, path, found = whole
     truth = 0.05 * 16**-0.5
     assert found.low <= truth <= found.high
@@ -118,7 +118,7 @@ def test_what_cannot_be_predicted_is_refused(whole, tmp_path):
 
 
 def test_scales_that_show_nothing_give_no_value(tmp_path):
-    """With decay that does not matter there is no law, and each scale says why."""
+    """With decay that does not matter there is no law; each scale has the reason."""
     flat = Planted()
     flat.loss_at = lambda request: 0.5 + random.Random(repr(request)).random() / 100  # noqa: S311
     found = tuned(flat, tmp_path / "my.db")
@@ -128,7 +128,7 @@ def test_scales_that_show_nothing_give_no_value(tmp_path):
 
 
 def test_an_open_interval_is_no_lack_of_seeds(whole, monkeypatch):
-    """Neither counts for the law, and each has a reason of its own."""
+    """Neither counts for the law, and each has its own reason."""
     _, path, _ = whole
     reasons = set()
     for ends in ({"low": None, "high": None}, {"low": 0.0}, {"high": math.inf}):

@@ -23,7 +23,7 @@ from dwindle.findings.verdict import (
     verdict_rows,
 )
 from dwindle.plain import to_plain
-from dwindle.wording import clean, counted, fixed, listed, number
+from dwindle.wording import clean, counted, fixed, listed, number, quantities
 
 SIZE = ("width", "depth")
 _TIES_NAMED = 3  # a sentence with more names is not read
@@ -348,5 +348,4 @@ def nothing_to_set(cell: CellFindings) -> str:
 def scale_text(scale: Mapping[str, float]) -> str:
     """Return the quantities of a cell that its study file gives."""
     given = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
-    named = [f"{quantity(name)} {scale[name]:g}" for name in given if name in scale]
-    return ", ".join(named)
+    return quantities({name: scale[name] for name in given if name in scale})
