@@ -106,14 +106,14 @@ def main() -> int:
     parser.add_argument("--room", choices=TESTS)
     parser.add_argument("--narrow", action="store_true")
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    rows = [row.split("\t") for row in asked.faults.read_text("utf-8").splitlines()]
-    rows = [row for row in rows if asked.room in (None, row[0])]
+    args = parser.parse_args()
+    rows = [row.split("\t") for row in args.faults.read_text("utf-8").splitlines()]
+    rows = [row for row in rows if args.room in (None, row[0])]
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         tree.mkdir()
-        for each in asked.tree.iterdir():
+        for each in args.tree.iterdir():
             if each.is_file():
                 shutil.copy(each, tree)
             elif each.name in CARRIED:
@@ -123,14 +123,14 @@ def main() -> int:
                 sys.exit(f"Without any fault {tests} must pass.\n{failure}")
         for row in rows:
             start = time.monotonic()
-            verdict = verdict_on(tree, row, narrow=asked.narrow)
+            verdict = verdict_on(tree, row, narrow=args.narrow)
             survived += not verdict.startswith("caught")
-            told = f"{row[0]}\t{verdict}\t{time.monotonic() - start:.0f} s\t{row[-1]}\n"
-            sys.stdout.write(told)
+            line = f"{row[0]}\t{verdict}\t{time.monotonic() - start:.0f} s\t{row[-1]}\n"
+            sys.stdout.write(line)
             sys.stdout.flush()
-            if asked.out:
-                with asked.out.open("a", encoding="utf-8") as out:
-                    out.write(told)
+            if args.out:
+                with args.out.open("a", encoding="utf-8") as out:
+                    out.write(line)
     return min(survived, 1)
 
 

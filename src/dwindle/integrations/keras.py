@@ -351,7 +351,7 @@ def _step_of(optimizer: Any) -> _DecayStep | None:
 
 
 def _compile_anew(model: Any) -> None:
-    """Let nobody use a training step that was traced with the decay of that time."""
+    """Drop a training step that was traced with the former decay."""
     if getattr(model, "train_function", None) is None:
         return
     if keras.backend.backend() == "jax":

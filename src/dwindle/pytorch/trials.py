@@ -57,7 +57,7 @@ class Programme:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """That a weight kept another share (its entries', on average) than predicted."""
+    """The share that a weight kept, a mean over its entries, and the predicted one."""
 
     left: float
     expected: float

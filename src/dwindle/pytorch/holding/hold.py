@@ -116,9 +116,9 @@ class Hold:
     def attach(
         self, before: Callable[[], None] = lambda: None, *, owner: object = None
     ) -> None:
-        """Go along with every step from now on, and call ``before`` first at each.
+        """Register the hooks around each step; ``before`` is called first.
 
-        ``owner`` is who attached it, to be found by the optimizer.
+        ``owner`` is the controller that attached it, if any.
         """
         optimizer, self.owner = self.optimizer, owner
         if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
@@ -148,7 +148,7 @@ class Hold:
         _HELD[optimizer] = ref(self)
 
     def detach(self) -> None:
-        """Leave the steps alone from now on."""
+        """Remove the hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
@@ -231,7 +231,7 @@ class Hold:
         self.steps_done += 1
 
     def _copied_state(self) -> Any:  # Any: a class may keep any kind of state
-        """Let copies and pickles have it, too: they have no hooks."""
+        """Return the state that copies and pickles get, as checkpoints do."""
         state = type(self.optimizer).__getstate__(self.optimizer)
         if not isinstance(state, dict) or "param_groups" not in state:
             return state
@@ -276,12 +276,12 @@ def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 def is_held(optimizer: Optimizer) -> bool:
-    """Return whether hooks of ours go along with the steps of an optimizer."""
+    """Return whether an optimizer is held."""
     return optimizer in _HELD
 
 
 def hold_of(optimizer: Optimizer) -> Hold | None:
-    """Return what goes along with the steps of an optimizer, if anything of ours."""
+    """Return the Hold of an optimizer, if it has one."""
     found = _HELD.get(optimizer)
     return None if found is None else found()
 

@@ -63,7 +63,7 @@ class IdleWatch:
         self._handles = []
 
     def count(self, weight: Tensor) -> None:
-        """Take in that a weight has got a gradient."""
+        """Count a gradient that a weight has got."""
         at, gradient = id(weight), weight.grad
         if gradient is None:
             return
@@ -102,7 +102,7 @@ class PeakWatch:
         self.schedulers_are_built()
 
     def schedulers_are_built(self) -> None:
-        """Take what is in the groups now for what the half-life belongs to."""
+        """Take the peaks in the groups now as those of the half-life."""
         self._left = left_by_schedulers(self._hold.optimizer.param_groups)
 
     def before_step(self) -> None:
