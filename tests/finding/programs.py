@@ -41,7 +41,7 @@ def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **reque
     command = recipe(
         code, *arguments, metric=metric, scale_names=scale_names, keep_out=keep_out
     )
-    # As it is for most people, whatever this machine prefers.
+    # As it is for most users, independent of this machine.
     environment = {"PYTHONUNBUFFERED": "", **request.pop("environment", {})}
     options = {"weight_decay": 0.1, "seed": 3, "environment": environment, **request}
     return command.open().train(Request(**options))

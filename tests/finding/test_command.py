@@ -68,7 +68,7 @@ def test_numbers_are_read_back_exactly():
 def test_what_comes_out_is_read(tmp_path):
     """A loss is ok, NaN a divergence; the kept output is for the owner alone.
 
-    A bar on stderr rounds what stdout says in full; it counts where it is alone.
+    A bar on stderr rounds what stdout has in full; it counts where it is alone.
     """
     result = run("print('loss 0.25')", folder=tmp_path / "out")
     assert (result.status, result.loss, result.error) == ("ok", 0.25, None)

@@ -47,7 +47,7 @@ MOST_SECONDS, AT_ONCE_SECONDS = 5.0, 1.5
 
 @pytest.fixture
 def hangs(tmp_path):
-    """Start a face in a folder of its own, and wait until its third training hangs."""
+    """Start a face in its own folder, and wait until its third training hangs."""
     (tmp_path / "mine.py").write_text(HANGING + MAIN)
     (tmp_path / "temporary").mkdir()
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])

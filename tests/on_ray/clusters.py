@@ -31,7 +31,7 @@ def listening(process):
 
 
 class Node:
-    """A node in a process group of its own, as it is on a machine of its own."""
+    """A node in its own process group, as it is on its own machine."""
 
     def __init__(self, name, folder, *words):
         self.environment = {
@@ -64,7 +64,7 @@ class Node:
         return []
 
     def kill(self):
-        """Lose it at once, with all of its own processes: a machine that is gone."""
+        """Kill it at once, with all of its processes: a machine that is gone."""
         for each in self.processes():
             with contextlib.suppress(psutil.Error):
                 if "parent.py" not in " ".join(each.cmdline()):

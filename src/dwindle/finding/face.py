@@ -61,7 +61,7 @@ def _place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def find(  # noqa: PLR0913, each is an option of its own
+def find(  # noqa: PLR0913, each is an option
     train: "Train",
     *,
     knob: object,

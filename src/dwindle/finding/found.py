@@ -71,7 +71,7 @@ class Found(ShownWithFigure, Plain):
         name: The name of the training.
         knob: Where the value is typed.
         symbol: The name of the value there.
-        value: The number to type; None where there is none, and ``why_null`` says why.
+        value: The number to type; None where there is none; ``why_null`` is the reason.
         low: Lower end of its 90 % interval; None where it is not known.
         high: Upper end.
         at_edge: The end of the range at which the value lies, and is a bound only.

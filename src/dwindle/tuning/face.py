@@ -109,7 +109,7 @@ def _guess(
     return float(f"{math.exp(at.value):.3g}"), min(max(at.sd, least), most)
 
 
-def tune(  # noqa: PLR0913, each is an option of its own
+def tune(  # noqa: PLR0913, each is an option
     train: "Train",
     *,
     proxies: Proxies,

@@ -63,7 +63,7 @@ class Tuned(ShownWithFigure, Plain):
         symbol: The name of the value there.
         target: The scale that it is for; without one there are scales and exponents.
         axes: The quantities that the law is over.
-        value: The number to type; None where there is none, and ``why_null`` says why.
+        value: The number to type; None where there is none; ``why_null`` is the reason.
         low: Lower end of its 90 % predictive interval.
         high: Upper end.
         exponents: How the value moves with each quantity.
