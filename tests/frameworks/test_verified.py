@@ -13,9 +13,11 @@ def test_what_passed_is_what_is_checked():
         (each.knob, each.kind, each.settings, each.library, each.tolerance, each.why)
         for each in passed_checks()
     ]
-    listed = [check.listed() for check in CHECKS]
+    checked = [check.record() for check in CHECKS]
     keys = ("knob", "kind", "settings", "library", "tolerance", "why")
-    assert sorted(listed) == sorted(tuple(each[key] for key in keys) for each in listed)
+    assert sorted(listed) == sorted(
+        tuple(each[key] for key in keys) for each in checked
+    )
 
 
 def test_every_check_is_another_one():

@@ -56,7 +56,7 @@ class Check:
         """Name of the check in the output of a run."""
         return f"{self.knob} | {self.kind} | {self.settings}"
 
-    def listed(self) -> dict[str, str | float]:
+    def record(self) -> dict[str, str | float]:
         """What the check is, without the version that it is run with."""
         return {
             "knob": self.knob,
@@ -70,7 +70,7 @@ class Check:
     def passed(self) -> dict[str, str | float]:
         """What is written down when it has passed."""
         # A local version, such as +cpu, is the same source.
-        return self.listed() | {"version": version(self.library).partition("+")[0]}
+        return self.record() | {"version": version(self.library).partition("+")[0]}
 
 
 def zero_gradient(
