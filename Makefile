@@ -50,10 +50,11 @@ test-frameworks: setup
 	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh
 	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider --numprocesses auto --dist loadfile tests/frameworks/run_*.py $(ARGS)
 
-# Ray may listen beyond loopback: where the system allows it, only lo is there.
+# Ray may listen beyond loopback: where the system allows it, only lo is there. A process
+# for each file: a cluster of one leaves addresses that another would find.
 test-ray: setup
 	@sh scripts/setup_beside.sh ray Ray
-	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings=default --strict-markers --import-mode=importlib -p no:cacheprovider tests/on_ray/run_*.py $(ARGS)
+	@for file in tests/on_ray/run_*.py; do PYTHONPATH=src:tests sh scripts/alone.sh .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings=default --strict-markers --import-mode=importlib -p no:cacheprovider $$file $(ARGS) || exit 1; done
 
 web: setup
 	@$(BIN)/python scripts/build_web.py build/web
